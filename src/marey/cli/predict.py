@@ -1,0 +1,111 @@
+"""`marey predict`."""
+
+import json as json_module
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from marey.errors import UsageError
+
+from ._inputs import videos_of
+from ._progress import progress_bar
+
+if TYPE_CHECKING:
+    from marey.predictor import Prediction, Predictor
+
+DEFAULT_MODEL = "off-lite0-jhmdb"
+
+
+def predict(
+    *inputs: Annotated[str, Parameter(allow_leading_hyphen=False)],
+    model: Annotated[str, Parameter(alias="-m")] = DEFAULT_MODEL,
+    top: int = 5,
+    crops: Literal[1, 10] = 1,
+    maps: Path | None = None,
+    device: str = "auto",
+    json: bool = False,
+    jsonl: bool = False,
+    quiet: Annotated[bool, Parameter(alias="-q")] = False,
+) -> None:
+    """Recognise actions in videos.
+
+    Example: `marey predict clip.mp4 films/ --top 3`
+
+    Args:
+        inputs: Videos, folders of them, lists (.txt, .csv), or - for a list on stdin.
+        model: A bundled network (see `marey models`) or a checkpoint file.
+        top: Classes to show of each video.
+        crops: Look at the centre, or at ten crops, which takes ten times as long.
+        maps: Folder for a picture of what OFF sees in each video.
+        device: auto, cpu or cuda.
+        json: Print one JSON document: an object for a single video, else a list of them.
+        jsonl: Print one JSON object a line for each video, as soon as it is known.
+        quiet: Show no progress.
+    """
+    if json and jsonl:
+        raise UsageError("--json and --jsonl exclude each other")
+    if top < 1:
+        raise UsageError(f"--top must be at least 1, got {top}")
+    videos = videos_of(inputs)
+
+    from marey.allocator import keep_freed_memory
+    from marey.evaluation import Views
+    from marey.predictor import Predictor
+
+    keep_freed_memory()
+    predictor = Predictor(model, device=device, views=Views(crops=crops))
+    documents = []
+    unusable = 0
+    for prediction in _predictions(predictor, videos, maps, quiet=quiet):
+        unusable += prediction.status == "unusable"
+        if json:
+            documents.append(prediction.as_json(top=top))
+        elif jsonl:
+            print(json_module.dumps(prediction.as_json(top=top)), flush=True)
+        else:
+            _show(prediction, top)
+        if prediction.status != "ok":
+            print(f"marey: {prediction.status}: {prediction.reason}", file=sys.stderr)
+    if json:
+        single = len(inputs) == 1 and videos == [inputs[0]]
+        print(json_module.dumps(documents[0] if single else documents, indent=2))
+    if unusable:
+        if not quiet:
+            print(f"marey: {unusable} of {len(videos)} videos could not be used", file=sys.stderr)
+        sys.exit(3)
+
+
+def _predictions(
+    predictor: "Predictor", videos: list[str], maps: Path | None, *, quiet: bool
+) -> Iterator["Prediction"]:
+    with progress_bar(quiet=quiet or len(videos) < 2) as bar:
+        for video in bar.track(videos, description="predicting"):
+            if maps is None:
+                yield predictor(video)
+                continue
+            from marey.drawing import save_maps
+
+            prediction, snippets = predictor.look(video)
+            if snippets is not None:
+                title = f"{Path(video).name}: {prediction.labels[0]}"
+                picture = _picture(maps, video, videos)
+                save_maps(predictor.network, snippets, picture, title=title)
+            yield prediction
+
+
+def _picture(maps: Path, video: str, videos: list[str]) -> Path:
+    """Return where the picture of a video goes; videos of one name do not share one."""
+    stem = Path(video).stem or "video"
+    twins = [other for other in dict.fromkeys(videos) if Path(other).stem == Path(video).stem]
+    number = twins.index(video)
+    return maps / (f"{stem}.png" if number == 0 else f"{stem}-{number + 1}.png")
+
+
+def _show(prediction: "Prediction", top: int) -> None:
+    print(prediction.video)
+    pairs = zip(prediction.labels, prediction.probabilities, strict=True)
+    for label, probability in list(pairs)[:top]:
+        print(f"  {probability:6.1%}  {label}")

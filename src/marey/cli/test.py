@@ -1,0 +1,120 @@
+"""`marey test`."""
+
+import json as json_module
+import shutil
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from ._progress import progress_bar
+
+if TYPE_CHECKING:
+    from marey.evaluation import Scores
+
+
+def test(
+    model: str,
+    index: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(alias="-o")] = None,
+    split: str = "test",
+    snippets: int = 25,
+    crops: Literal[1, 10] = 10,
+    over_crops: Literal["max", "mean"] = "max",
+    frames_at_once: int = 50,
+    threads: int | None = None,
+    device: str = "auto",
+    json: bool = False,
+    quiet: Annotated[bool, Parameter(alias="-q")] = False,
+) -> None:
+    """Score the videos of an index and measure accuracy.
+
+    Example: `marey test off-lite0-jhmdb jhmdb-split1.csv --out scores.npz`
+
+    Stopped at any moment, the same command goes on from there. The scores are raw logits of
+    each head; the figures are printed and written beside them as JSON.
+
+    Args:
+        model: A bundled network (see `marey models`) or a checkpoint file.
+        index: Index of videos, as `marey prepare` writes it.
+        out: Scores to write; `<model>-<index>.npz` right here unless given.
+        split: Which videos: train, val or test.
+        snippets: Snippets of each video.
+        crops: Crops of each snippet: the centre, or corners and centre plain and mirrored.
+        over_crops: How the crops' logits become one; the original takes their maximum.
+        frames_at_once: Crops in the network at once; memory grows with it.
+        threads: CPU threads; all cores unless given.
+        device: auto, cpu or cuda.
+        json: Print the figures as JSON.
+        quiet: Show no progress.
+    """
+    import torch
+
+    from marey.allocator import keep_freed_memory
+    from marey.durable import write_text
+    from marey.evaluation import Views, save_scores, score_index
+    from marey.index import read_index
+    from marey.models import choose_device, for_inference, load_named
+
+    keep_freed_memory()
+    torch.set_num_threads(threads or torch.get_num_threads())
+    network = load_named(model)
+    whole = read_index(index, classes=network.classes)
+    videos = whole.only(split)
+    out = out or Path(f"{Path(model).stem}-{index.stem}.npz")
+    unfinished = out.with_name(f"{out.name}.unfinished")
+    meta = {
+        "model": network.name,
+        "modality": network.modality,
+        "weights_sha256": network.sha256,
+        "index_sha256": whole.fingerprint,
+        "split": split,
+        "fusion": network.fusion,
+    }
+    with progress_bar(quiet=quiet) as bar:
+        task = bar.add_task("testing", total=len(videos.entries))
+        scores, failures = score_index(
+            for_inference(network).to(choose_device(device)),
+            videos,
+            views=Views(snippets=snippets, crops=crops, over_crops=over_crops),
+            meta=meta,
+            unfinished=unfinished,
+            frames_at_once=frames_at_once,
+            each=lambda entry: bar.advance(task),
+        )
+    save_scores(scores, out)
+    figures = {"scores": str(out), **_figures(scores, network.fusion)}
+    write_text(out.with_suffix(".json"), json_module.dumps(figures, indent=2) + "\n")
+    shutil.rmtree(unfinished)
+    if json:
+        print(json_module.dumps(figures, indent=2))
+    else:
+        _show(figures, quiet=quiet)
+    for failure in failures:
+        print(f"marey: unusable: {failure.reason}", file=sys.stderr)
+    if failures:
+        sys.exit(3)
+
+
+def _figures(scores: "Scores", fusion: dict[str, float]) -> dict[str, Any]:
+    """Return accuracies of each head and of all of them together."""
+    from marey.evaluation import fuse_heads, head_weights, measure
+
+    weights = head_weights(scores.heads, fusion)
+    rows = {head: asdict(measure(logits, scores.labels)) for head, logits in scores.heads.items()}
+    if len(rows) > 1:
+        rows["fused"] = asdict(measure(fuse_heads(scores.heads, weights), scores.labels))
+    return {"heads": rows, "weights": weights, **scores.meta}
+
+
+def _show(figures: dict[str, Any], *, quiet: bool) -> None:
+    print("head      top-1    top-5    mean of classes")
+    for head, row in figures["heads"].items():
+        print(f"{head:6} {row['top1']:8.2%} {row['top5']:8.2%} {row['mean_class']:8.2%}")
+    if not quiet:
+        videos = next(iter(figures["heads"].values()))["videos"]
+        print(f"{videos} videos; scores in {figures['scores']}", file=sys.stderr)

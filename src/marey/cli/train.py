@@ -1,0 +1,72 @@
+"""`marey train`."""
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from marey.settings import Training
+
+from ._progress import progress_bar
+
+
+def train(
+    index: Path,
+    /,
+    *,
+    out: Annotated[Path, Parameter(alias="-o")] = Path("runs/latest"),
+    cache: Path | None = None,
+    json: bool = False,
+    quiet: Annotated[bool, Parameter(alias="-q")] = False,
+    settings: Annotated[Training, Parameter(name="*")] = Training(),  # noqa: B008 - frozen
+) -> None:
+    """Fit a network to the videos of an index.
+
+    Example: `marey train jhmdb-split1.csv --recipe jhmdb-tsn-lite0 --out runs/tsn`
+
+    Videos of the split `train` are learnt from; those of `val`, or a part held out by source
+    video, choose the checkpoint. Stopped at any moment, the same command goes on from there.
+
+    Args:
+        index: Index of videos, as `marey prepare` writes it.
+        out: Folder for the checkpoint, the log and what it takes to go on.
+        cache: Folder for a frozen backbone's maps; several runs may share one.
+        json: Print the result as JSON.
+        quiet: Say nothing but errors.
+        settings: The rest.
+    """
+    from marey.allocator import keep_freed_memory
+    from marey.index import read_index
+    from marey.training import Progress, fit
+
+    keep_freed_memory()
+    with progress_bar(quiet=quiet) as bar:
+        task = bar.add_task("training", total=None)
+
+        def report(event: str, progress: Progress, steps: int) -> None:
+            if steps:
+                bar.update(task, completed=progress.step, total=steps)
+            if event != "step" and not quiet:
+                print(event, file=sys.stderr, flush=True)
+
+        outcome = fit(settings, read_index(index), out, report=report, cache=cache)
+    seen = outcome.validation
+    if json:
+        result = {
+            "model": str(outcome.model),
+            "best_epoch": outcome.best_epoch,
+            "held_out_videos": len(seen.labels),
+            "held_out_accuracy": seen.accuracy,
+            **seen.by_head,
+        }
+        print(json_module.dumps(result))
+        return
+    print(outcome.model)
+    if not quiet:
+        print(
+            f"epoch {outcome.best_epoch} was best: {seen.accuracy:.1%} of {len(seen.labels)} "
+            "held-out videos",
+            file=sys.stderr,
+        )

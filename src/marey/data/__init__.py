@@ -1,0 +1,31 @@
+"""From lists of videos to batches of snippets."""
+
+from ._crops import FLOW_SCALES as FLOW_SCALES
+from ._crops import RGB_SCALES as RGB_SCALES
+from ._crops import Box as Box
+from ._crops import centre_box as centre_box
+from ._crops import crop as crop
+from ._crops import five_boxes as five_boxes
+from ._crops import mirror as mirror
+from ._crops import multi_scale_box as multi_scale_box
+from ._crops import resize as resize
+from ._crops import resize_short_side as resize_short_side
+from ._crops import ten_crops as ten_crops
+from ._dataset import EpochOrder as EpochOrder
+from ._dataset import Key as Key
+from ._dataset import Sample as Sample
+from ._dataset import SnippetDataset as SnippetDataset
+from ._part import Part as Part
+from ._part import part_of as part_of
+from ._preprocessing import Preprocessing as Preprocessing
+from ._preprocessing import normalise as normalise
+from ._sampling import Places as Places
+from ._sampling import caffe_draws as caffe_draws
+from ._sampling import caffe_steps as caffe_steps
+from ._sampling import frames_of as frames_of
+from ._sampling import paced_draws as paced_draws
+from ._sampling import segment_centres as segment_centres
+from ._sampling import segment_draws as segment_draws
+from ._snippets import SPANS as SPANS
+from ._snippets import FrameSource as FrameSource
+from ._snippets import read_snippets as read_snippets

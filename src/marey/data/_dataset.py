@@ -1,0 +1,116 @@
+"""Training samples: random snippets of a video, randomly cropped and mirrored."""
+
+import zlib
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from numpy.random import Generator
+from torch import Tensor
+
+from marey.index import Entry, Index
+from marey.video import open_video
+
+from ._crops import FLOW_SCALES, RGB_SCALES, crop, mirror, multi_scale_box
+from ._part import part_of
+from ._preprocessing import Preprocessing, normalise
+from ._sampling import Places
+from ._snippets import SPANS, read_snippets
+
+
+@runtime_checkable
+class Draw(Protocol):
+    """A rule that places random snippets in a video."""
+
+    def __call__(self, frames: int, /, *, rng: Generator, span: int) -> Places:
+        """Return the places."""
+        ...
+
+
+class Key(NamedTuple):
+    """A sample: which video, in which pass over the videos."""
+
+    epoch: int
+    number: int
+
+
+class Sample(NamedTuple):
+    """What the network learns from at once."""
+
+    clip: Tensor | dict[str, Tensor]
+    """Normalised snippets [K C H W], or a backbone's maps of them by name."""
+
+    label: int
+    number: int
+
+
+class SnippetDataset(torch.utils.data.Dataset[Sample]):
+    """Random snippets of the videos of an index.
+
+    A sample depends on the seed, the pass and the video's name alone, so any number of workers,
+    in any order, before or after an interruption, in an index of more videos or fewer, draws
+    the same.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        *,
+        modality: str,
+        preprocessing: Preprocessing,
+        draw: Draw,
+        seed: int,
+    ) -> None:
+        self._index = index
+        self._modality = modality
+        self._preprocessing = preprocessing
+        self._draw = draw
+        self._seed = seed
+
+    def __len__(self) -> int:
+        return len(self._index.entries)
+
+    def __getitem__(self, key: Key) -> Sample:
+        entry = self._index.entries[key.number]
+        video = zlib.crc32(self.name_of(key.number).encode())
+        rng = np.random.default_rng((self._seed, key.epoch, video))
+        return Sample(self._clip(entry, rng), self.label(key.number), key.number)
+
+    def label(self, number: int) -> int:
+        """Return the class of a video."""
+        return self._index.label_number(self._index.entries[number])
+
+    def name_of(self, number: int) -> str:
+        """Return what tells a video, or a stretch of one, from all others."""
+        entry = self._index.entries[number]
+        if entry.start is None and entry.end is None:
+            return entry.path
+        return f"{entry.path} from {entry.start} to {entry.end}"
+
+    def _clip(self, entry: Entry, rng: Generator) -> Tensor:
+        span = SPANS[self._modality]
+        with open_video(self._index.file(entry)) as whole:
+            video = part_of(whole, start=entry.start, end=entry.end)
+            frames = read_snippets(video, self._draw(len(video), rng=rng, span=span), span=span)
+        scales = FLOW_SCALES if self._modality == "flow" else RGB_SCALES
+        box = multi_scale_box(frames.shape[-2], frames.shape[-1], rng=rng, scales=scales)
+        frames = crop(frames, box, size=self._preprocessing.size)
+        clip = normalise(frames, self._preprocessing, modality=self._modality)
+        return mirror(clip, modality=self._modality) if rng.random() < 0.5 else clip
+
+
+class EpochOrder:
+    """The keys of samples from one point of training on, for ever: each pass in its own order."""
+
+    def __init__(self, videos: int, *, seed: int, epoch: int, start: int) -> None:
+        self._videos = videos
+        self._seed = seed
+        self._epoch = epoch
+        self._start = start
+
+    def __iter__(self) -> Iterator[Key]:
+        """Yield the keys of one pass, from the `start`-th on."""
+        order = np.random.default_rng((self._seed, self._epoch)).permutation(self._videos)
+        for number in order[self._start :]:
+            yield Key(self._epoch, int(number))

@@ -1,0 +1,43 @@
+"""A stretch of a video, between two times."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import UInt8
+
+from marey.errors import VideoError
+from marey.video import FrameFolder, VideoReader
+
+
+class Part:
+    """The frames of a video from one to another, numbered from zero."""
+
+    def __init__(self, video: VideoReader | FrameFolder, first: int, frames: int) -> None:
+        self._video = video
+        self._first = first
+        self._frames = frames
+
+    def __len__(self) -> int:
+        return self._frames
+
+    def frames_at(self, indices: Sequence[int], /) -> UInt8[np.ndarray, "T H W C"]:
+        """Return the frames at `indices` of the part."""
+        return self._video.frames_at([self._first + index for index in indices])
+
+
+def part_of(video: VideoReader | FrameFolder, *, start: float | None, end: float | None) -> Part:
+    """Return the frames shown from `start` until just before `end`, both in seconds.
+
+    Raises:
+        VideoError: The video is over before `start`.
+    """
+    frames = len(video)
+    first = 0 if start is None else math.ceil(start * video.fps - 1e-6)
+    last = frames if end is None else min(math.ceil(end * video.fps - 1e-6), frames)
+    if first >= last and frames > 0:
+        raise VideoError(
+            f"{video.path}: nothing between {start} s and {end} s, "
+            f"the video lasts {frames / video.fps:.2f} s"
+        )
+    return Part(video, first, last - first)

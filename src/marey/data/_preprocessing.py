@@ -1,0 +1,46 @@
+"""From the bytes of frames to what a network's first convolution sees.
+
+Axes: K snippets, C channels, H rows, W columns.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How a network wants its snippets; travels with its checkpoint."""
+
+    colour: Literal["rgb", "bgr"]
+    """Order of the colours of a frame; flow has none and ignores it."""
+
+    mean: tuple[float, ...]
+    """Subtracted from the bytes, one value a channel of a frame or one for all."""
+
+    std: tuple[float, ...]
+    """Divides what is left, likewise."""
+
+    size: int = 224
+    """Rows and columns of a crop, pixels."""
+
+    short_side: int = 256
+    """Frames are scaled to this short side, pixels, before they are cropped for testing."""
+
+
+def normalise(
+    snippets: UInt8[Tensor, "... C H W"], preprocessing: Preprocessing, *, modality: str
+) -> Float[Tensor, "... C H W"]:
+    """Return snippets as floats around zero, their colours in the network's order."""
+    channels = snippets.shape[-3]
+    if modality != "flow" and preprocessing.colour == "bgr":
+        order = torch.arange(channels).reshape(-1, 3).flip(1).flatten()
+        snippets = snippets.index_select(-3, order.to(snippets.device))
+    mean, std = (
+        torch.tensor(values, device=snippets.device).repeat(channels // len(values)).view(-1, 1, 1)
+        for values in (preprocessing.mean, preprocessing.std)
+    )
+    return snippets.to(torch.float32).sub_(mean).div_(std)

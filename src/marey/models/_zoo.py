@@ -1,0 +1,218 @@
+"""The networks by name."""
+
+import copy
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Literal, TypeVar
+
+import torch
+
+from marey.data import Preprocessing
+from marey.errors import UsageError
+from marey.nn import Backbone, BNInception, ConvBN, EfficientNetLite0, OFFBranch
+
+from ._off import OFF
+from ._tsn import BACKBONE_CHANNELS, TSN, Modality
+
+SpatialGradient = Literal["diagonal", "sobel", "none"]
+
+_Model = TypeVar("_Model", bound=TSN | OFF)
+
+
+def tsn_bn_inception(*, num_classes: int, modality: Modality = "rgb", dropout: float = 0.8) -> TSN:
+    """Return the temporal segment network of the original, on BN-Inception.
+
+    Args:
+        num_classes: Classes to tell apart.
+        modality: What the snippets hold.
+        dropout: Share of averaged features hidden from the classifier in training.
+    """
+    if modality == "flow":
+        preprocessing = Preprocessing(colour="bgr", mean=(128.0,), std=(1.0,))
+    else:
+        preprocessing = Preprocessing(colour="bgr", mean=(104.0, 117.0, 123.0), std=(1.0,))
+    backbone = BNInception(in_channels=_channels(modality))
+    model = _tsn(backbone, num_classes, modality, dropout, preprocessing)
+    model.name = "tsn_bn_inception"
+    return model
+
+
+def off_bn_inception(
+    *,
+    num_classes: int,
+    modality: Modality = "rgb",
+    dropout: float = 0.8,
+    gradient: SpatialGradient | None = None,
+) -> OFF:
+    """Return the OFF network of the original, on BN-Inception.
+
+    Args:
+        num_classes: Classes to tell apart.
+        modality: What the snippets hold.
+        dropout: Share of averaged features hidden from each classifier in training.
+        gradient: Spatial gradient of the OFF units; by default that of the original,
+            `diagonal` for `rgb` and `none` for `flow` and `rgbdiff`.
+    """
+    tsn = tsn_bn_inception(num_classes=num_classes, modality=modality, dropout=dropout)
+    model = _off(tsn, gradient, spatial=32, temporal=128, stems=(64, 128, 256))
+    model.name = "off_bn_inception"
+    return model
+
+
+def tsn_efficientnet_lite0(
+    *, num_classes: int, modality: Modality = "rgb", dropout: float = 0.8
+) -> TSN:
+    """Return a temporal segment network on EfficientNet-Lite0.
+
+    Args:
+        num_classes: Classes to tell apart.
+        modality: What the snippets hold.
+        dropout: Share of averaged features hidden from the classifier in training.
+    """
+    mean = 128.0 if modality == "flow" else 127.0
+    preprocessing = Preprocessing(colour="rgb", mean=(mean,), std=(128.0,))
+    backbone = EfficientNetLite0(in_channels=_channels(modality))
+    model = _tsn(backbone, num_classes, modality, dropout, preprocessing)
+    model.name = "tsn_efficientnet_lite0"
+    return model
+
+
+def off_efficientnet_lite0(
+    *,
+    num_classes: int,
+    modality: Modality = "rgb",
+    dropout: float = 0.8,
+    gradient: SpatialGradient | None = None,
+) -> OFF:
+    """Return an OFF network on EfficientNet-Lite0, its branch half as wide as the original's.
+
+    Args:
+        num_classes: Classes to tell apart.
+        modality: What the snippets hold.
+        dropout: Share of averaged features hidden from each classifier in training.
+        gradient: Spatial gradient of the OFF units; by default that of the original,
+            `diagonal` for `rgb` and `none` for `flow` and `rgbdiff`.
+    """
+    tsn = tsn_efficientnet_lite0(num_classes=num_classes, modality=modality, dropout=dropout)
+    model = _off(tsn, gradient, spatial=16, temporal=64, stems=(32, 64, 128))
+    model.name = "off_efficientnet_lite0"
+    return model
+
+
+TSN_NETWORKS: dict[str, Callable[..., TSN]] = {
+    "tsn_bn_inception": tsn_bn_inception,
+    "tsn_efficientnet_lite0": tsn_efficientnet_lite0,
+}
+OFF_NETWORKS: dict[str, Callable[..., OFF]] = {
+    "off_bn_inception": off_bn_inception,
+    "off_efficientnet_lite0": off_efficientnet_lite0,
+}
+
+
+def build_model(
+    name: str,
+    *,
+    num_classes: int,
+    modality: Modality = "rgb",
+    dropout: float = 0.8,
+    gradient: SpatialGradient | None = None,
+) -> TSN | OFF:
+    """Return a new network, in training mode.
+
+    Args:
+        name: One of `TSN_NETWORKS` or `OFF_NETWORKS`.
+        num_classes: Classes to tell apart.
+        modality: What the snippets hold.
+        dropout: Share of averaged features hidden from each classifier in training.
+        gradient: Spatial gradient of an OFF network; by default that of the original.
+    """
+    if name in OFF_NETWORKS:
+        return OFF_NETWORKS[name](
+            num_classes=num_classes, modality=modality, dropout=dropout, gradient=gradient
+        )
+    if name not in TSN_NETWORKS:
+        known = [*TSN_NETWORKS, *OFF_NETWORKS]
+        nearest = get_close_matches(name, known, n=1)
+        hint = f"did you mean {nearest[0]}? " if nearest else ""
+        raise UsageError(f"no network is called {name!r}; {hint}known are {', '.join(known)}")
+    if gradient is not None:
+        raise UsageError(f"{name} takes no spatial gradient, got {gradient!r}; leave it out")
+    return TSN_NETWORKS[name](num_classes=num_classes, modality=modality, dropout=dropout)
+
+
+def for_inference(model: _Model) -> _Model:
+    """Return a copy in evaluation mode that answers the same, faster.
+
+    Batch normalization is merged into the convolutions, so the copy can neither be trained
+    nor saved.
+    """
+    folded = copy.deepcopy(model)
+    folded.eval().requires_grad_(False)
+    for module in list(folded.modules()):
+        if isinstance(module, ConvBN):
+            module.fold()
+    return channels_last(folded)
+
+
+def _channels(modality: str) -> int:
+    """Return the channels of a backbone's input."""
+    if modality not in BACKBONE_CHANNELS:
+        raise UsageError(
+            f"modality must be one of {', '.join(BACKBONE_CHANNELS)}, got {modality!r}"
+        )
+    return BACKBONE_CHANNELS[modality]
+
+
+def _tsn(
+    backbone: Backbone,
+    num_classes: int,
+    modality: Modality,
+    dropout: float,
+    preprocessing: Preprocessing,
+) -> TSN:
+    """Return a TSN that knows its arguments."""
+    if num_classes < 1:
+        raise UsageError(f"num_classes must be at least 1, got {num_classes}")
+    model = TSN(
+        backbone,
+        num_classes=num_classes,
+        modality=modality,
+        preprocessing=preprocessing,
+        dropout=dropout,
+    )
+    model.keywords = {"num_classes": num_classes, "modality": modality, "dropout": dropout}
+    return channels_last(model)
+
+
+def _off(
+    tsn: TSN,
+    gradient: SpatialGradient | None,
+    *,
+    spatial: int,
+    temporal: int,
+    stems: tuple[int, int, int],
+) -> OFF:
+    """Return an OFF network that knows its arguments."""
+    if gradient is None:
+        gradient = "diagonal" if tsn.modality == "rgb" else "none"
+    if gradient not in ("diagonal", "sobel", "none"):
+        raise UsageError(f"gradient must be diagonal, sobel or none, got {gradient!r}")
+    branch = OFFBranch(
+        tsn.backbone.channels,
+        num_classes=tsn.head.out_features,
+        spatial=0 if gradient == "none" else spatial,
+        temporal=temporal,
+        stems=stems,
+        gradient="diagonal" if gradient == "none" else gradient,
+        dropout=tsn.dropout,
+        init="xavier" if tsn.modality == "rgbdiff" else "msra",
+    )
+    model = OFF(tsn, branch)
+    model.keywords = tsn.keywords | {"gradient": gradient}
+    return channels_last(model)
+
+
+def channels_last(model: _Model) -> _Model:
+    """Return the network with its kernels laid out as processors like them best."""
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model

@@ -1,0 +1,15 @@
+"""Layers and backbones of the networks in `marey.models`."""
+
+from ._backbone import Backbone as Backbone
+from ._backbone import Maps as Maps
+from ._bn_inception import BNInception as BNInception
+from ._conv import ConvBN as ConvBN
+from ._conv import SameConv2d as SameConv2d
+from ._efficientnet_lite import EfficientNetLite0 as EfficientNetLite0
+from ._gradients import diagonal_gradient as diagonal_gradient
+from ._gradients import sobel_gradient as sobel_gradient
+from ._gradients import temporal_gradient as temporal_gradient
+from ._off_branch import OFFBranch as OFFBranch
+from ._off_unit import Gradient as Gradient
+from ._off_unit import Gradients as Gradients
+from ._off_unit import OFFUnit as OFFUnit

@@ -1,0 +1,227 @@
+"""The OFF branch: a small residual network over the OFF units of all resolutions.
+
+It has no normalization. Widths and order follow the released networks of
+https://github.com/kevin-ssy/Optical-Flow-Guided-Feature.
+
+Axes: N videos, K snippets of each, P pairs of neighbouring snippets in all videos, C channels,
+H rows, W columns.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ._off_unit import Gradient, Gradients, OFFUnit
+
+Init = Literal["msra", "xavier"]
+LevelMaps = Mapping[int, Sequence[Float[Tensor, "B _ _ _"]]]
+
+
+class Bottleneck(nn.Module):
+    """Add to a map what three convolutions make of it.
+
+    Args:
+        in_channels: Channels of the map; it is projected where they are not 4 times `width`.
+        width: Channels between the convolutions.
+        last_kernel: Rows and columns of the third convolution.
+        rectify: Whether the sum is rectified.
+    """
+
+    def __init__(
+        self, in_channels: int, width: int, *, last_kernel: int = 1, rectify: bool = True
+    ) -> None:
+        super().__init__()
+        self.rectify = rectify
+        self.conv1 = nn.Conv2d(in_channels, width, 1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv3 = nn.Conv2d(width, 4 * width, last_kernel, padding=last_kernel // 2)
+        self.shortcut: nn.Module = nn.Identity()
+        if in_channels != 4 * width:
+            self.shortcut = nn.Conv2d(in_channels, 4 * width, 1)
+
+    def forward(self, maps: Float[Tensor, "P C H W"]) -> Float[Tensor, "P D H W"]:
+        """Return the sum."""
+        inner = F.relu(self.conv1(maps), inplace=True)
+        inner = F.relu(self.conv2(inner), inplace=True)
+        total = self.conv3(inner) + self.shortcut(maps)
+        return F.relu(total, inplace=True) if self.rectify else total
+
+
+class OFFLevel(nn.Module):
+    """Join the OFF units of one resolution and what the finer level found.
+
+    Args:
+        units: One for each map of the level.
+        blocks: Follow the convolution that joins the units.
+        carried: Channels that come from the finer level; 0 for none.
+        stem: Channels of the convolution that joins the units.
+        kernel: Rows and columns of that convolution.
+        stride: Step of that convolution.
+        num_classes: Classes that the level's own classifier tells apart.
+    """
+
+    def __init__(
+        self,
+        units: Sequence[OFFUnit],
+        blocks: Sequence[Bottleneck],
+        *,
+        carried: int,
+        stem: int,
+        kernel: int,
+        stride: int,
+        num_classes: int,
+    ) -> None:
+        super().__init__()
+        joined = sum(unit.out_channels for unit in units) + carried
+        self.units = nn.ModuleList(units)
+        self.stem = nn.Conv2d(joined, stem, kernel, stride, padding=kernel // 2)
+        self.blocks = nn.Sequential(*blocks)
+        self.head = nn.Linear(4 * stem, num_classes)
+
+    def forward(
+        self, maps: Sequence[Float[Tensor, "B _ _ _"]], snippets: int, carried: list[Tensor]
+    ) -> Float[Tensor, "P C H W"]:
+        """Return the motion that this level and finer ones see."""
+        motion = [
+            unit(features.unflatten(0, (-1, snippets))).flatten(0, 1)
+            for unit, features in zip(self.units, maps, strict=True)
+        ]
+        stem: Tensor = F.relu(self.stem(torch.cat(motion + carried, dim=1)), inplace=True)
+        return self.blocks(stem)  # type: ignore[no-any-return]
+
+    def gradients(self, maps: Sequence[Float[Tensor, "B _ _ _"]], snippets: int) -> Gradients:
+        """Return what the units see, their channels one after the other."""
+        seen = []
+        for unit, features in zip(self.units, maps, strict=True):
+            assert isinstance(unit, OFFUnit)
+            seen.append(unit.gradients(features.unflatten(0, (-1, snippets))))
+        spatial, temporal = (torch.cat(parts, dim=2) for parts in zip(*seen, strict=True))
+        return Gradients(spatial, temporal)
+
+
+class OFFBranch(nn.Module):
+    """Classify the motion between neighbouring snippets at three resolutions.
+
+    Args:
+        channels: Channels of each map that a backbone offers at levels 28, 14 and 7.
+        num_classes: Classes to tell apart.
+        spatial: Channels of each unit whose spatial gradient is taken; 0 for none.
+        temporal: Channels of each unit whose temporal gradient is taken.
+        stems: Channels of the convolution that joins the units of levels 28, 14 and 7.
+        gradient: Spatial gradient of the units.
+        dropout: Share of the averaged features hidden from the classifiers in training.
+        init: How convolutions begin, scaled by their inputs: normal (`msra`) or uniform
+            (`xavier`).
+    """
+
+    def __init__(
+        self,
+        channels: Mapping[int, Sequence[int]],
+        *,
+        num_classes: int,
+        spatial: int,
+        temporal: int,
+        stems: tuple[int, int, int] = (64, 128, 256),
+        gradient: Gradient = "diagonal",
+        dropout: float = 0.8,
+        init: Init = "msra",
+    ) -> None:
+        super().__init__()
+        self.dropout = dropout
+        fine, middle, coarse = stems
+
+        def units(level: int) -> list[OFFUnit]:
+            return [
+                OFFUnit(width, spatial=spatial, temporal=temporal, gradient=gradient)
+                for width in channels[level]
+            ]
+
+        self.level28 = OFFLevel(
+            units(28),
+            [Bottleneck(fine, fine), Bottleneck(4 * fine, fine), Bottleneck(4 * fine, fine)],
+            carried=0,
+            stem=fine,
+            kernel=7,
+            stride=2,
+            num_classes=num_classes,
+        )
+        self.level14 = OFFLevel(
+            units(14),
+            [Bottleneck(middle, middle), Bottleneck(4 * middle, middle, last_kernel=3)],
+            carried=4 * fine,
+            stem=middle,
+            kernel=5,
+            stride=2,
+            num_classes=num_classes,
+        )
+        self.level7 = OFFLevel(
+            units(7),
+            [Bottleneck(coarse, coarse, rectify=False)],
+            carried=4 * middle,
+            stem=coarse,
+            kernel=3,
+            stride=1,
+            num_classes=num_classes,
+        )
+        self._initialize(init)
+
+    def forward(
+        self, levels: LevelMaps, *, snippets: int
+    ) -> dict[str, Float[Tensor, "N {snippets}-1 classes"]]:
+        """Return logits of heads `off7` and `off14`, in training also of `off28`.
+
+        Args:
+            levels: Maps of the snippets of all videos, video by video.
+            snippets: Snippets of each video.
+        """
+        heads = self.every_head(levels, snippets=snippets)
+        if not self.training:
+            del heads["off28"]
+        return heads
+
+    def every_head(
+        self, levels: LevelMaps, *, snippets: int
+    ) -> dict[str, Float[Tensor, "N {snippets}-1 classes"]]:
+        """Return logits of all heads, with `off28`, which exists to train the finest level."""
+        motion28 = self.level28(levels[28], snippets, [])
+        motion14 = self.level14(levels[14], snippets, [motion28])
+        motion7 = self.level7(levels[7], snippets, [motion14])
+        pooled28 = F.max_pool2d(motion28, 3, stride=2, ceil_mode=True)
+        pairs = (-1, snippets - 1)
+        return {
+            "off7": self._scores(self.level7, motion7).unflatten(0, pairs),
+            "off14": self._scores(self.level14, motion14).unflatten(0, pairs),
+            "off28": self._scores(self.level28, pooled28).unflatten(0, pairs),
+        }
+
+    def gradients(self, levels: LevelMaps, *, snippets: int) -> dict[int, Gradients]:
+        """Return what the units of each level see, their channels one after the other."""
+        sizes = {28: self.level28, 14: self.level14, 7: self.level7}
+        return {size: level.gradients(levels[size], snippets) for size, level in sizes.items()}
+
+    def _scores(
+        self, level: OFFLevel, motion: Float[Tensor, "P C H W"]
+    ) -> Float[Tensor, "P classes"]:
+        """Return the logits of one level's classifier."""
+        features = F.dropout(motion.mean(dim=(2, 3)), self.dropout, self.training)
+        return level.head(features)  # type: ignore[no-any-return]
+
+    def _initialize(self, init: Init) -> None:
+        """Draw the weights that the released networks begin with."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                fan_in = module.weight[0].numel()
+                if init == "msra":
+                    nn.init.normal_(module.weight, std=(2 / fan_in) ** 0.5)
+                else:
+                    bound = (3 / fan_in) ** 0.5
+                    nn.init.uniform_(module.weight, -bound, bound)
+                assert module.bias is not None
+                nn.init.constant_(module.bias, 0.2)
+            elif isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.001)
+                nn.init.zeros_(module.bias)

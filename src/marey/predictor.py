@@ -1,0 +1,154 @@
+"""From a video to what is done in it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+from marey.errors import UsageError, VideoError
+from marey.evaluation import Views, fuse_heads, head_weights, score_snippets, snippets_of
+from marey.models import choose_device, for_inference, load_named
+from marey.video import open_video
+
+Status = Literal["ok", "damaged", "unusable"]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of a video, in seconds, and what is done in it."""
+
+    start: float
+    end: float
+    label: str
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What a network says of one video."""
+
+    video: str
+    status: Status
+    """`damaged`: the answer rests on the frames that could be decoded. `unusable`: no answer."""
+
+    reason: str
+    """Why the status is not `ok`."""
+
+    frames: int
+    """Frames that could be decoded."""
+
+    seconds: float
+    """Their duration."""
+
+    model: str
+    labels: tuple[str, ...] = ()
+    """All classes, the most probable first."""
+
+    probabilities: tuple[float, ...] = ()
+    """Theirs, which sum to one."""
+
+    segments: tuple[Segment, ...] = ()
+
+    def as_json(self, *, top: int | None = None) -> dict[str, Any]:
+        """Return plain values for a file, at most `top` of the classes."""
+        pairs = list(zip(self.labels, self.probabilities, strict=True))[:top]
+        return {
+            "video": self.video,
+            "status": self.status,
+            "reason": self.reason,
+            "frames": self.frames,
+            "seconds": round(self.seconds, 3),
+            "model": self.model,
+            "predictions": [{"label": label, "probability": round(p, 6)} for label, p in pairs],
+            "segments": [
+                {
+                    "start": round(segment.start, 3),
+                    "end": round(segment.end, 3),
+                    "label": segment.label,
+                    "probability": round(segment.probability, 6),
+                }
+                for segment in self.segments
+            ],
+        }
+
+
+class Predictor:
+    """Recognises actions in videos.
+
+    Args:
+        model: Name of a bundled network, or a checkpoint file.
+        device: `auto`, `cpu`, `cuda`.
+        views: How each video is looked at; 25 snippets at the centre unless given.
+
+    Raises:
+        UsageError: There is no such model or device.
+        MareyError: The checkpoint cannot be used.
+    """
+
+    def __init__(
+        self, model: str | Path, *, device: str = "auto", views: Views | None = None
+    ) -> None:
+        trained = load_named(model)
+        if trained.modality != "rgb":
+            raise UsageError(f"{model} looks at {trained.modality}; only rgb reads plain videos")
+        self.model = str(model)
+        self.classes = trained.classes
+        self.views = views or Views(crops=1)
+        self.network = for_inference(trained).to(choose_device(device))
+        self._fusion = trained.fusion
+
+    def __call__(self, video: str | Path) -> Prediction:
+        """Return what is done in a video. A video that cannot be used is an answer, no error."""
+        prediction, _ = self.look(video)
+        return prediction
+
+    def look(self, video: str | Path) -> tuple[Prediction, Float[Tensor, "K C H W"] | None]:
+        """Return also the snippets that the network was shown; none of an unusable video."""
+        try:
+            with open_video(video) as reader:
+                snippets = snippets_of(
+                    reader,
+                    views=self.views,
+                    preprocessing=self.network.preprocessing,
+                    modality=self.network.modality,
+                )
+                verdict, fps = reader.verdict(), reader.fps
+        except VideoError as error:
+            return self._unusable(video, str(error)), None
+        probabilities = self._probabilities(snippets)
+        order = np.argsort(-probabilities, kind="stable")
+        labels = tuple(self.classes[number] for number in order)
+        shares = tuple(float(probabilities[number]) for number in order)
+        seconds = verdict.frames / fps if fps > 0 else 0.0
+        prediction = Prediction(
+            video=str(video),
+            status=verdict.status,
+            reason=verdict.reason,
+            frames=verdict.frames,
+            seconds=seconds,
+            model=self.model,
+            labels=labels,
+            probabilities=shares,
+            segments=(Segment(0.0, seconds, labels[0], shares[0]),),
+        )
+        return prediction, snippets
+
+    def _unusable(self, video: str | Path, reason: str) -> Prediction:
+        return Prediction(
+            video=str(video),
+            status="unusable",
+            reason=reason,
+            frames=0,
+            seconds=0.0,
+            model=self.model,
+        )
+
+    def _probabilities(self, snippets: Float[Tensor, "K C H W"]) -> Float[np.ndarray, " Y"]:
+        heads = score_snippets(self.network, snippets, views=self.views)
+        fused = fuse_heads(heads, head_weights(heads, self._fusion))
+        raised = np.exp(fused.astype(np.float64) - fused.max())
+        answer: Float[np.ndarray, " Y"] = raised / raised.sum()
+        return answer

@@ -1,0 +1,148 @@
+"""Every setting of a training run, checked as it is read. Importing this loads no torch."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from marey.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Optimisation:
+    """How weights follow gradients."""
+
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    """SGD with momentum 0.9, as published, or AdamW."""
+
+    lr: float = 0.02
+    """Highest learning rate."""
+
+    weight_decay: float = 5e-4
+    """Weight decay; biases have none."""
+
+    cycles: int = 1
+    """Cosine cycles: the learning rate starts anew at each."""
+
+    warmup: float = 0.0
+    """Share of the steps in which the learning rate rises to its highest, 0 to 0.5."""
+
+    clip_norm: float = 20.0
+    """Gradients of the mean loss are scaled to at most this norm."""
+
+    flow_reduction: float = 5.0
+    """Learning-rate factor of the first convolutions of OFF units on flow and RGB difference."""
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise UsageError(f"optim.lr must be positive, got {self.lr}")
+        if self.cycles < 1:
+            raise UsageError(f"optim.cycles must be at least 1, got {self.cycles}")
+        if not 0 <= self.warmup <= 0.5:
+            raise UsageError(f"optim.warmup must be between 0 and 0.5, got {self.warmup}")
+        if self.clip_norm <= 0:
+            raise UsageError(f"optim.clip_norm must be positive, got {self.clip_norm}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """One training run: a TSN, or OFF on a TSN that was trained before."""
+
+    model: str = "tsn_efficientnet_lite0"
+    """Network to train; `marey models` lists them."""
+
+    modality: Literal["rgb", "flow", "rgbdiff"] = "rgb"
+    """What the network looks at."""
+
+    gradient: Literal["diagonal", "sobel"] = "diagonal"
+    """Spatial gradient of an OFF network on RGB."""
+
+    init: Path | None = None
+    """Checkpoint to start from: for OFF networks the TSN to build on, which stays as it is."""
+
+    seed: int = 0
+    """Of all that is random; the same seed gives the same bytes on a CPU."""
+
+    epochs: int = 40
+    """Passes over the training videos."""
+
+    batch: int = 128
+    """Videos that a step learns from."""
+
+    at_once: int = 16
+    """Videos in memory at once; a step gathers as many as it takes."""
+
+    snippets: int | None = None
+    """Snippets per video; 3 for TSN and 7 for OFF unless given."""
+
+    sampling: Literal["segments", "paced", "caffe"] | None = None
+    """Rule that places snippets; `segments` for TSN and `paced` for OFF unless given."""
+
+    pace: int = 25
+    """OFF's snippets are 1/pace of the video apart."""
+
+    dropout: float = 0.8
+    """Share of features dropped before a classifier."""
+
+    label_smoothing: float = 0.0
+    """Share of the target given to all classes alike."""
+
+    frozen_stages: int = 0
+    """Leading stages of a TSN's backbone that stay as they are; -1 for all."""
+
+    partial_bn: bool = True
+    """Keep the statistics of all batch normalisations but the first."""
+
+    hold_out: float = 0.1
+    """Share of training videos held out to choose the checkpoint, if the index has no `val`."""
+
+    hold_out_seed: int = 0
+    """Which videos are held out; apart from `seed`, so that seeds differ in nothing else."""
+
+    validate_every: int = 1
+    """Epochs between validations."""
+
+    cached_views: int = 0
+    """With a frozen backbone: random views of each video to keep the maps of, used in turn
+    instead of a new view in every pass; 0 for none."""
+
+    save_minutes: float = 5.0
+    """Minutes between saves within an epoch; each epoch's end is saved too."""
+
+    workers: int = 1
+    """Processes that decode; 0 decodes in the training process."""
+
+    threads: int | None = None
+    """CPU threads of the network; all cores unless given. The bytes depend on it."""
+
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+
+    optim: Optimisation = field(default_factory=Optimisation)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "at_once", "validate_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name in ("dropout", "label_smoothing"):
+            if not 0 <= getattr(self, name) < 1:
+                raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        if not 0 < self.hold_out < 1:
+            raise UsageError(f"hold_out must be between 0 and 1, got {self.hold_out}")
+        if self.cached_views and not (self.is_off or self.frozen_stages == -1):
+            raise UsageError("cached_views needs a frozen backbone: set frozen_stages to -1")
+        if self.is_off and self.init is None:
+            raise UsageError(
+                f"{self.model} is trained on top of a TSN: give its checkpoint with --init"
+            )
+        if self.snippets is not None and self.snippets < (2 if self.is_off else 1):
+            raise UsageError(f"{self.model} cannot learn from {self.snippets} snippets")
+
+    @property
+    def is_off(self) -> bool:
+        """Tell whether the network is an OFF network."""
+        return self.model.startswith("off_")
+
+    @property
+    def snippets_per_video(self) -> int:
+        """Return what `snippets` stands for."""
+        return self.snippets or (7 if self.is_off else 3)

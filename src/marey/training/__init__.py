@@ -1,0 +1,10 @@
+"""Training: one visible loop for TSN and for OFF on top of it."""
+
+from ._loop import Outcome as Outcome
+from ._loop import fit as fit
+from ._optim import build_optimiser as build_optimiser
+from ._optim import learning_rate as learning_rate
+from ._optim import parameter_groups as parameter_groups
+from ._optim import set_learning_rate as set_learning_rate
+from ._run_folder import Progress as Progress
+from ._run_folder import RunFolder as RunFolder

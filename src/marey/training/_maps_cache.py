@@ -1,0 +1,145 @@
+"""A frozen backbone's maps of a few random views of each video, kept on the disk.
+
+A frozen backbone answers the same every time, and costs more than what is learnt on top of
+it. So it looks once at some views of each video, and training goes through them in turn.
+A view is drawn as it would be in training, from the seed, the view's number and the video.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from marey.data import Key, Sample, SnippetDataset, centre_box
+from marey.index import Entry, Index
+from marey.models import OFF, Network, for_inference, load_tensors, save_tensors
+from marey.nn import Maps
+from marey.settings import Training
+
+from ._validation import Look, centre_snippets
+
+# Settings that decide what a view shows.
+_OF_A_VIEW = ("modality", "seed", "sampling", "pace")
+
+
+class MapsDataset(Dataset[Sample]):
+    """The kept maps of the videos of a dataset, view after view."""
+
+    def __init__(self, clips: SnippetDataset, folder: Path, views: int) -> None:
+        self._clips = clips
+        self._folder = folder
+        self._views = views
+
+    def __len__(self) -> int:
+        return len(self._clips)
+
+    def __getitem__(self, key: Key) -> Sample:
+        key = Key(key.epoch % self._views, key.number)
+        tensors, _ = load_tensors(_file(self._folder, self._clips, key))
+        return Sample(tensors, self._clips.label(key.number), key.number)
+
+    def name_of(self, number: int) -> str:
+        """Return the path of a video."""
+        return self._clips.name_of(number)
+
+
+def cache_maps(
+    model: Network,
+    clips: SnippetDataset,
+    settings: Training,
+    folder: Path,
+    *,
+    report: Callable[[str], None],
+) -> Path:
+    """Make the maps of training views that are missing and return the folder that holds them."""
+    view = {name: getattr(settings, name) for name in _OF_A_VIEW}
+    view |= {"snippets": settings.snippets_per_video, "off": settings.is_off}
+    folder = folder / f"train-{_name(model, view)}"
+    keys = [Key(v, n) for v in range(settings.cached_views) for n in range(len(clips))]
+    absent = [key for key in keys if not _file(folder, clips, key).exists()]
+    if not absent:
+        return folder
+    network = for_inference(model)
+    device = next(network.parameters()).device
+    loader = DataLoader(clips, batch_sampler=[[key] for key in absent], num_workers=settings.workers)
+    with torch.inference_mode():
+        for done, (key, sample) in enumerate(zip(absent, loader, strict=True), start=1):
+            maps = network.maps(sample.clip.to(device))
+            save_tensors(_file(folder, clips, key), _as_tensors(maps, settings), {})
+            if done % 250 == 0 or done == len(absent):
+                report(f"kept the backbone's maps of {done} of {len(absent)} views")
+    return folder
+
+
+def looking_at_kept_maps(model: Network, held_out: Index, settings: Training, folder: Path) -> Look:
+    """Return a look at the maps of a held-out video, which the first look makes and keeps."""
+    folder = folder / f"val-{_name(model, {'off': settings.is_off})}"
+    network = for_inference(model)
+    device = next(model.parameters()).device
+
+    @torch.inference_mode()
+    def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
+        file = folder / f"{_digest(f'{entry.path} {entry.start} {entry.end}')}.safetensors"
+        if not file.exists():
+            snippets = centre_snippets(network, held_out, entry)
+            box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
+            clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
+            maps = network.maps(clip[None].to(device))
+            save_tensors(file, _as_tensors(maps, settings), {})
+        tensors, _ = load_tensors(file)
+        maps, count = maps_of({name: tensor[None] for name, tensor in tensors.items()}, device)
+        heads = model.eval().heads(maps, snippets=count)
+        return {head: logits[0].mean(dim=0).cpu().numpy() for head, logits in heads.items()}
+
+    return look
+
+
+def maps_of(tensors: Mapping[str, Tensor], device: torch.device) -> tuple[Maps, int]:
+    """Return a batch of kept maps as the network's heads want them, and their snippets."""
+    features = tensors["features"]
+    levels: dict[int, list[Tensor]] = {}
+    for name in sorted(tensors):
+        if name != "features":
+            level = levels.setdefault(int(name.split("_")[0]), [])
+            level.append(_flat(tensors[name], device))
+    return Maps(levels=levels, features=_flat(features, device)), features.shape[1]
+
+
+def _flat(maps: Tensor, device: torch.device) -> Tensor:
+    """Return maps [N K C H W] as floats [N*K C H W]."""
+    whole = maps.to(device, non_blocking=True).flatten(0, 1).float()
+    return whole.contiguous(memory_format=torch.channels_last)
+
+
+def _as_tensors(maps: Maps, settings: Training) -> dict[str, Tensor]:
+    """Return what the heads read, by name and in half the bytes."""
+    kept = {"features": maps.features.mean(dim=(2, 3), keepdim=True)}
+    if settings.is_off:
+        for level, tensors in maps.levels.items():
+            kept |= {f"{level:02d}_{place:02d}": tensor for place, tensor in enumerate(tensors)}
+    return {name: tensor.half().contiguous().cpu() for name, tensor in kept.items()}
+
+
+def _name(model: Network, view: Mapping[str, Any]) -> str:
+    """Return a name for the maps that this backbone makes of such views."""
+    backbone = (model.tsn if isinstance(model, OFF) else model).backbone
+    digest = hashlib.sha256(json.dumps(view, sort_keys=True).encode())
+    for name, tensor in sorted(backbone.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _file(folder: Path, clips: SnippetDataset, key: Key) -> Path:
+    return folder / f"{key.epoch:03d}" / f"{_digest(clips.name_of(key.number))}.safetensors"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:24]

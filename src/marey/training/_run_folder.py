@@ -1,0 +1,183 @@
+"""The folder of a training run: what it takes to go on after any interruption.
+
+`settings.json` says whose folder it is. `last.safetensors` holds weights, optimiser and place;
+`state.json` repeats the place for people. A save writes the new file whole before it replaces
+the old one, which stays as `previous.safetensors`: whichever of the two is intact is enough.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from marey.durable import write_text
+from marey.errors import CheckpointError, UsageError
+from marey.models import Network, load_tensors, save_tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A place in training, between two steps."""
+
+    epoch: int = 0
+    """Passes over the videos that are complete."""
+
+    step: int = 0
+    """Steps taken in all."""
+
+    seen: int = 0
+    """Videos seen in the pass under way."""
+
+    loss_sum: float = 0.0
+    """Sum of the losses of these videos."""
+
+    best_accuracy: float = -1.0
+    """Share of held-out videos that the best checkpoint so far recognises."""
+
+    best_loss: float = 1e30
+    """Cross-entropy of that checkpoint on these videos."""
+
+    best_epoch: int = -1
+    """Pass after which it was taken."""
+
+    def after_step(self, *, videos: int, loss_sum: float) -> "Progress":
+        """Return the place one step on."""
+        return replace(
+            self, step=self.step + 1, seen=self.seen + videos, loss_sum=self.loss_sum + loss_sum
+        )
+
+    def with_best(self, *, accuracy: float, loss: float) -> "Progress":
+        """Return the same place, with the pass under way as the best so far."""
+        return replace(
+            self, best_accuracy=accuracy, best_loss=loss, best_epoch=self.epoch + 1
+        )
+
+    def after_epoch(self) -> "Progress":
+        """Return the start of the next pass."""
+        return replace(self, epoch=self.epoch + 1, seen=0, loss_sum=0.0)
+
+
+class RunFolder:
+    """Saves a run and finds it again.
+
+    Args:
+        path: The folder, made if needed.
+        identity: What the run depends on, plain JSON values. A folder of another run is refused.
+
+    Raises:
+        UsageError: The folder belongs to another run.
+    """
+
+    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+        self.path = path
+        settings = path / "settings.json"
+        wanted = json.loads(json.dumps(identity))
+        if settings.exists():
+            _require_same(json.loads(settings.read_text()), wanted, path)
+        else:
+            write_text(settings, json.dumps(wanted, indent=2) + "\n")
+
+    @property
+    def model(self) -> Path:
+        """Return where the finished network lies."""
+        return self.path / "model.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Return where the best weights so far lie."""
+        return self.path / "best.safetensors"
+
+    def save(
+        self, model: Network, optimiser: torch.optim.Optimizer, progress: Progress
+    ) -> None:
+        """Save everything at a place in training."""
+        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        for number, state in optimiser.state_dict()["state"].items():
+            tensors |= {f"optim.{number}.{name}": tensor for name, tensor in state.items()}
+        last = self.path / "last.safetensors"
+        fresh = self.path / "next.safetensors"
+        save_tensors(fresh, tensors, {"progress": asdict(progress)})
+        if last.exists():
+            last.replace(self.path / "previous.safetensors")
+        fresh.replace(last)
+        write_text(self.path / "state.json", json.dumps(asdict(progress), indent=2) + "\n")
+
+    def resume(self, model: Network, optimiser: torch.optim.Optimizer) -> tuple[Progress, str]:
+        """Put back the newest intact save and return its place, with a warning or nothing."""
+        warning = ""
+        for name in ("next", "last", "previous"):
+            path = self.path / f"{name}.safetensors"
+            if not path.exists():
+                continue
+            try:
+                tensors, metadata = load_tensors(path)
+            except CheckpointError as error:
+                warning = f"{error}; going on from the save before it"
+                continue
+            _put_back(tensors, model, optimiser)
+            return Progress(**metadata["progress"]), warning
+        return Progress(), warning
+
+    def save_best(self, model: Network) -> None:
+        """Keep the weights that validation likes best so far."""
+        save_tensors(self.best, dict(model.state_dict()), {})
+
+    def load_best(self, model: Network) -> None:
+        """Put the best weights into the network."""
+        tensors, _ = load_tensors(self.best)
+        model.load_state_dict(tensors)
+
+    def log(self, **values: Any) -> None:
+        """Append a line to `log.jsonl`."""
+        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def rewind_log(self, step: int) -> None:
+        """Drop lines of steps after `step`, which will be taken again."""
+        path = self.path / "log.jsonl"
+        if not path.exists():
+            return
+        kept = []
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                if json.loads(line)["step"] <= step:
+                    kept.append(line)
+            except json.JSONDecodeError:  # The line that the interruption cut.
+                break
+        write_text(path, "".join(line + "\n" for line in kept))
+
+
+def _put_back(
+    tensors: Mapping[str, Tensor], model: Network, optimiser: torch.optim.Optimizer
+) -> None:
+    weights = {
+        name.removeprefix("model."): tensor
+        for name, tensor in tensors.items()
+        if name.startswith("model.")
+    }
+    model.load_state_dict(weights)
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optim."):
+            _, number, key = name.split(".")
+            state.setdefault(int(number), {})[key] = tensor
+    if state:
+        groups = optimiser.state_dict()["param_groups"]
+        optimiser.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _require_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
+    differences = [
+        f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
+        for name in sorted(set(old) | set(new))
+        if old.get(name) != new.get(name)
+    ]
+    if differences:
+        raise UsageError(
+            f"{path} holds a run with other settings: {'; '.join(differences[:5])}. "
+            "Repeat its settings to go on with it, or give another --out"
+        )

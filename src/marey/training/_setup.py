@@ -1,0 +1,132 @@
+"""From settings to the parts of a run."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from marey.data import SnippetDataset, caffe_draws, paced_draws, segment_draws
+from marey.index import Index, hold_out
+from marey.errors import UsageError
+from marey.models import OFF, TSN, Network, build_model, load_imagenet, load_model
+from marey.settings import Training
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device by name; `auto` is the GPU if there is one.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise UsageError("device cuda was asked for, but torch sees no GPU; try --device cpu")
+    try:
+        return torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(f"no device {name!r}; there are auto, cpu and cuda") from error
+
+
+def divide(index: Index, settings: Training) -> tuple[Index, Index]:
+    """Return the videos to learn from and those that choose the checkpoint.
+
+    Raises:
+        UsageError: Videos are missing, all named at once.
+    """
+    if "val" not in index.splits:
+        index = hold_out(index, fraction=settings.hold_out, seed=settings.hold_out_seed)
+    learn, held_out = index.only("train"), index.only("val")
+    missing = learn.missing() + held_out.missing()
+    if missing:
+        names = "\n  ".join(str(path) for path in missing)
+        raise UsageError(f"{len(missing)} videos of the index are missing:\n  {names}")
+    return learn, held_out
+
+
+def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
+    """Return the network to train, all that stays as it is frozen.
+
+    Raises:
+        UsageError: The checkpoint to start from does not fit.
+    """
+    torch.manual_seed(settings.seed)
+    if settings.modality == "flow":
+        raise UsageError("there is no way yet to read flow from an index; train rgb or rgbdiff")
+    gradient = settings.gradient if settings.is_off and settings.modality == "rgb" else None
+    model = build_model(
+        settings.model,
+        num_classes=len(classes),
+        modality=settings.modality,
+        dropout=settings.dropout,
+        gradient=gradient,
+    )
+    if isinstance(model, OFF):
+        assert settings.init is not None
+        _start_from(model.tsn, settings.init, classes)
+        model.freeze_backbone()
+        return model
+    if settings.init is not None:
+        _start_from(model, settings.init, classes)
+    elif settings.model == "tsn_efficientnet_lite0":
+        load_imagenet(model.backbone)
+    stages = len(model.backbone.stages())
+    if settings.frozen_stages == -1 or settings.frozen_stages >= stages:
+        model.freeze_stages(stages)
+        return model
+    model.freeze_stages(settings.frozen_stages)
+    if settings.partial_bn:
+        model.freeze_batch_norm(except_first=True)
+    return model
+
+
+def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...]) -> None:
+    """Copy the weights of a TSN checkpoint of the same modality, backbone and classes."""
+    start = load_model(path)
+    if isinstance(start, OFF):
+        start = start.tsn
+    if start.modality != tsn.modality:
+        raise UsageError(f"{path} is for {start.modality}, but the run is for {tsn.modality}")
+    if start.classes != classes:
+        pairs = zip(start.classes, classes, strict=False)
+        differ = [f"{ours!r} there, {theirs!r} here" for ours, theirs in pairs if ours != theirs]
+        raise UsageError(
+            f"{path} knows {len(start.classes)} classes, the index has {len(classes)}"
+            + (f"; they differ: {', '.join(differ[:5])}" if differ else "")
+        )
+    try:
+        tsn.load_state_dict(start.state_dict())
+    except RuntimeError as error:
+        raise UsageError(f"{path} has another backbone than the run's network") from error
+
+
+def clips_of(index: Index, model: Network, settings: Training) -> SnippetDataset:
+    """Return random snippets of the videos, as the settings want them drawn."""
+    rule = settings.sampling or ("paced" if settings.is_off else "segments")
+    count = settings.snippets_per_video
+    if rule == "segments":
+        draw = partial(segment_draws, segments=count)
+    elif rule == "paced":
+        draw = partial(paced_draws, snippets=count, pace=settings.pace)
+    else:
+        draw = partial(caffe_draws, snippets=count, slots=settings.pace)
+    return SnippetDataset(
+        index,
+        modality=settings.modality,
+        preprocessing=model.preprocessing,
+        draw=draw,
+        seed=settings.seed,
+    )
+
+
+def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON can hold them."""
+    answer: dict[str, Any] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            answer[name] = plain(value)
+        else:
+            answer[name] = str(value) if isinstance(value, Path) else value
+    return answer

@@ -1,0 +1,88 @@
+"""What held-out videos say of a network in training. Axes: N videos, Y classes."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from marey.data import part_of
+from marey.index import Entry, Index
+from marey.evaluation import (
+    Views,
+    fuse_heads,
+    head_weights,
+    score_snippets,
+    snippets_of,
+    top_k_accuracy,
+)
+from marey.models import Network, for_inference
+from marey.video import open_video
+
+# One look at each video: quick, and the same at every epoch.
+_VIEWS = Views(snippets=25, crops=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Logits of the held-out videos and what they come to."""
+
+    heads: Mapping[str, Float32[np.ndarray, "N Y"]]
+    labels: Int64[np.ndarray, " N"]
+    accuracy: float
+    """Share recognised by the heads together, weighed as published."""
+
+    loss: float
+    """Their cross-entropy."""
+
+    by_head: Mapping[str, float]
+    """Share recognised by each head alone, by `accuracy_<head>`."""
+
+
+Look = Callable[[Entry], Mapping[str, Float32[np.ndarray, " Y"]]]
+"""From a held-out video to the logits of each head."""
+
+
+def looking_at_videos(model: Network, held_out: Index) -> Look:
+    """Return a look at the video itself, once, at the centre of its frames."""
+    network = for_inference(model)
+
+    def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
+        return score_snippets(network, centre_snippets(network, held_out, entry), views=_VIEWS)
+
+    return look
+
+
+def centre_snippets(
+    network: Network, held_out: Index, entry: Entry
+) -> Float[Tensor, "K C H W"]:
+    """Return what validation sees of a video."""
+    with open_video(held_out.file(entry)) as whole:
+        return snippets_of(
+            part_of(whole, start=entry.start, end=entry.end),
+            views=_VIEWS,
+            preprocessing=network.preprocessing,
+            modality=network.modality,
+        )
+
+
+def validate(held_out: Index, look: Look) -> Validation:
+    """Look at every held-out video and compare."""
+    rows = [look(entry) for entry in held_out.entries]
+    heads = {head: np.stack([row[head] for row in rows]) for head in rows[0]}
+    labels = np.array(held_out.labels, dtype=np.int64)
+    fused = fuse_heads(heads, head_weights(heads, {}))
+    loss = F.cross_entropy(torch.from_numpy(fused), torch.from_numpy(labels))
+    return Validation(
+        heads=heads,
+        labels=labels,
+        accuracy=top_k_accuracy(fused, labels, k=1),
+        loss=float(loss),
+        by_head={
+            f"accuracy_{head}": top_k_accuracy(logits, labels, k=1)
+            for head, logits in heads.items()
+        },
+    )

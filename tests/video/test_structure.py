@@ -1,0 +1,44 @@
+"""What a container announces is compared with what is there."""
+
+import pytest
+
+from marey.video._structure import structural_damage
+
+
+def chunk(name: bytes, body: bytes, *, padded: bool = True) -> bytes:
+    padding = b"\0" * (len(body) % 2) if padded else b""
+    return name + len(body).to_bytes(4, "little") + body + padding
+
+
+def riff(*chunks: bytes) -> bytes:
+    return chunk(b"RIFF", b"AVI " + chunk(b"LIST", b"movi" + b"".join(chunks)))
+
+
+@pytest.mark.parametrize("padded", [True, False])
+def test_chunks_of_odd_length_may_lack_their_padding(padded, tmp_path):
+    path = tmp_path / "a.avi"
+    odd, even = chunk(b"00dc", b"abc", padded=padded), chunk(b"01wb", b"abcd")
+    path.write_bytes(riff(odd, even, odd, odd, even))
+    assert structural_damage(path, "avi") == ""
+
+
+def test_a_hole_between_chunks_is_found_at_its_byte(tmp_path):
+    path = tmp_path / "a.avi"
+    path.write_bytes(riff(chunk(b"00dc", b"abcd"), bytes(20), chunk(b"00dc", b"abcd")))
+    # Two heads of twelve bytes and a chunk of twelve stand before it.
+    assert structural_damage(path, "avi") == "the structure breaks at byte 36"
+
+
+@pytest.mark.parametrize(("missing", "damaged"), [(0, False), (1, True), (9, True)])
+def test_a_box_that_is_longer_than_the_file_is_an_early_end(missing, damaged, tmp_path):
+    path = tmp_path / "a.mp4"
+    boxes = b"\0\0\0\x0cftypisom" + b"\0\0\0\x14mdat" + bytes(12)
+    path.write_bytes(boxes[: len(boxes) - missing])
+    expected = f"the file ends early: it has {32 - missing} bytes and announces 32"
+    assert structural_damage(path, "mov,mp4,m4a,3gp,3g2,mj2") == (expected if damaged else "")
+
+
+def test_other_containers_are_left_to_the_decoder(tmp_path):
+    path = tmp_path / "a.flv"
+    path.write_bytes(b"anything")
+    assert structural_damage(path, "flv") == ""
