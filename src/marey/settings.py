@@ -1,5 +1,6 @@
 """Every setting of a training run, checked as it is read. Importing this loads no torch."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -33,14 +34,15 @@ class Optimisation:
     """Learning-rate factor of the first convolutions of OFF units on flow and RGB difference."""
 
     def __post_init__(self) -> None:
-        if self.lr <= 0:
-            raise UsageError(f"optim.lr must be positive, got {self.lr}")
+        for name in ("lr", "clip_norm", "flow_reduction"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"optim.{name} must be positive, got {getattr(self, name)}")
+        if not 0 <= self.weight_decay < math.inf:
+            raise UsageError(f"optim.weight_decay must not be negative, got {self.weight_decay}")
         if self.cycles < 1:
             raise UsageError(f"optim.cycles must be at least 1, got {self.cycles}")
         if not 0 <= self.warmup <= 0.5:
             raise UsageError(f"optim.warmup must be between 0 and 0.5, got {self.warmup}")
-        if self.clip_norm <= 0:
-            raise UsageError(f"optim.clip_norm must be positive, got {self.clip_norm}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,6 +107,9 @@ class Training:
     """With a frozen backbone: random views of each video to keep the maps of, used in turn
     instead of a new view in every pass; 0 for none."""
 
+    views_seed: int = 0
+    """Of the kept views; runs that share it share the cache."""
+
     save_minutes: float = 5.0
     """Minutes between saves within an epoch; each epoch's end is saved too."""
 
@@ -120,9 +125,15 @@ class Training:
     optim: Optimisation = field(default_factory=Optimisation)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch", "at_once", "validate_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1, got {getattr(self, name)}")
+        lowest = {name: 1 for name in ("epochs", "batch", "at_once", "validate_every", "threads")}
+        lowest |= {name: 0 for name in ("seed", "views_seed", "hold_out_seed")}
+        lowest |= {"cached_views": 0, "workers": 0, "pace": 2, "frozen_stages": -1}
+        for name, low in lowest.items():
+            value = getattr(self, name)
+            if value is not None and value < low:
+                raise UsageError(f"{name} must be at least {low}, got {value}")
+        if not self.save_minutes >= 0:
+            raise UsageError(f"save_minutes must not be negative, got {self.save_minutes}")
         for name in ("dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
@@ -136,6 +147,11 @@ class Training:
             )
         if self.snippets is not None and self.snippets < (2 if self.is_off else 1):
             raise UsageError(f"{self.model} cannot learn from {self.snippets} snippets")
+        if self.sampling == "caffe" and self.snippets_per_video > self.pace:
+            raise UsageError(
+                f"sampling caffe places at most as many snippets as pace has slots, {self.pace}; "
+                f"got {self.snippets_per_video}"
+            )
 
     @property
     def is_off(self) -> bool:

@@ -19,6 +19,8 @@ from rich.console import Console
 
 from marey.errors import MareyError, UsageError
 
+_STDIN = "/dev/stdin"
+
 app = App(
     name="marey",
     help="Recognise actions in video with optical-flow guided features.\n\n"
@@ -26,7 +28,9 @@ app = App(
     help_format="markdown",
     default_parameter=Parameter(negative=(), consume_multiple=True),
     error_console=Console(stderr=True),
+    suppress_keyboard_interrupt=False,
 )
+app.meta.suppress_keyboard_interrupt = False
 app.command("marey.cli.predict:predict")
 app.command("marey.cli.prepare:prepare")
 app.command("marey.cli.check:check")
@@ -88,7 +92,8 @@ def main(arguments: list[str] | None = None) -> None:
     signal.signal(signal.SIGTERM, _terminated)
     tokens = sys.argv[1:] if arguments is None else arguments
     try:
-        app.meta(tokens)
+        # The parser would take a lone - for an option without a name.
+        app.meta([_STDIN if token == "-" else token for token in tokens])
     except MareyError as error:
         _leave(f"marey: {error}", error.exit_code)
     except BrokenPipeError:

@@ -6,24 +6,6 @@ from pathlib import Path
 
 from marey.errors import UsageError
 
-VIDEO_SUFFIXES = frozenset(
-    [
-        ".3gp",
-        ".avi",
-        ".flv",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".ogv",
-        ".ts",
-        ".webm",
-        ".wmv",
-    ]
-)
 LIST_SUFFIXES = frozenset((".txt", ".csv"))
 
 
@@ -45,7 +27,7 @@ def videos_of(inputs: Iterable[str]) -> list[str]:
 
 def _videos(word: str) -> Iterator[str]:
     path = Path(word)
-    if word == "-":
+    if word in ("-", "/dev/stdin"):
         yield from _lines(sys.stdin)
     elif path.is_dir():
         yield from _below(path)
@@ -55,21 +37,18 @@ def _videos(word: str) -> Iterator[str]:
         yield word
 
 
-def _below(folder: Path) -> Iterator[str]:
-    if (folder / "img_00001.jpg").exists() or (folder / "img_00000.jpg").exists():
-        yield str(folder)
-        return
-    videos = sorted(
-        str(path)
-        for path in folder.rglob("*")
-        if path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
-    )
+def _below(folder: Path) -> list[str]:
+    from marey.index import VIDEO_SUFFIXES, videos_below
+
+    videos = [str(folder / path) for path in videos_below(folder)]
+    if not videos and (folder / "img_00001.jpg").exists():
+        return [str(folder)]
     if not videos:
         raise UsageError(
             f"{folder}: no videos in this folder; they are told by their endings: "
             f"{' '.join(sorted(VIDEO_SUFFIXES))}"
         )
-    yield from videos
+    return videos
 
 
 def _listed(path: Path) -> Iterator[str]:

@@ -101,16 +101,16 @@ class SnippetDataset(torch.utils.data.Dataset[Sample]):
 
 
 class EpochOrder:
-    """The keys of samples from one point of training on, for ever: each pass in its own order."""
+    """The keys of one pass over the videos, each pass in an order of its own."""
 
-    def __init__(self, videos: int, *, seed: int, epoch: int, start: int) -> None:
+    def __init__(self, videos: int, *, seed: int, epoch: int, start: int = 0) -> None:
         self._videos = videos
         self._seed = seed
         self._epoch = epoch
         self._start = start
 
     def __iter__(self) -> Iterator[Key]:
-        """Yield the keys of one pass, from the `start`-th on."""
+        """Yield the keys, from the `start`-th on."""
         order = np.random.default_rng((self._seed, self._epoch)).permutation(self._videos)
         for number in order[self._start :]:
             yield Key(self._epoch, int(number))

@@ -22,7 +22,16 @@ class Part:
         return self._frames
 
     def frames_at(self, indices: Sequence[int], /) -> UInt8[np.ndarray, "T H W C"]:
-        """Return the frames at `indices` of the part."""
+        """Return the frames at `indices` of the part.
+
+        Raises:
+            IndexError: A place is negative, or not within the part.
+        """
+        for index in indices:
+            if not 0 <= index < self._frames:
+                raise IndexError(
+                    f"{self._video.path}: no frame {index} in a part of {self._frames} frames"
+                )
         return self._video.frames_at([self._first + index for index in indices])
 
 

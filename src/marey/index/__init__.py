@@ -8,7 +8,9 @@ from ._check import check_index as check_index
 from ._check import require_videos as require_videos
 from ._check import same_videos as same_videos
 from ._folder import prepare_folder as prepare_folder
+from ._found import VIDEO_SUFFIXES as VIDEO_SUFFIXES
 from ._found import Prepared as Prepared
+from ._found import videos_below as videos_below
 from ._hmdb51 import prepare_hmdb51 as prepare_hmdb51
 from ._index import SPLITS as SPLITS
 from ._index import Entry as Entry

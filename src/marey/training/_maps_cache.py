@@ -26,7 +26,7 @@ from marey.settings import Training
 from ._validation import Look, centre_snippets
 
 # Settings that decide what a view shows.
-_OF_A_VIEW = ("modality", "seed", "sampling", "pace")
+_OF_A_VIEW = ("modality", "views_seed", "sampling", "pace")
 
 
 class MapsDataset(Dataset[Sample]):

@@ -55,9 +55,12 @@ def learning_rate(step: int, *, steps: int, settings: Optimisation) -> float:
     warm = round(settings.warmup * steps)
     if step < warm:
         return settings.lr * (step + 1) / (warm + 1)
-    cycle = math.ceil((steps - warm) / settings.cycles)
-    place = (step - warm) % cycle / cycle
-    return 0.5 * settings.lr * (1 + math.cos(math.pi * place))
+    cosine, step = steps - warm, step - warm
+    cycle = step * settings.cycles // cosine
+    # Cycles are alike up to a step, so that the last one is whole too.
+    start = math.ceil(cycle * cosine / settings.cycles)
+    end = math.ceil((cycle + 1) * cosine / settings.cycles)
+    return 0.5 * settings.lr * (1 + math.cos(math.pi * (step - start) / (end - start)))
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

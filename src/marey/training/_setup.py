@@ -1,6 +1,6 @@
 """From settings to the parts of a run."""
 
-from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,9 @@ from marey.index import Index, hold_out
 from marey.errors import UsageError
 from marey.models import OFF, TSN, Network, build_model, load_imagenet, load_model
 from marey.settings import Training
+
+# Settings that may change while a run goes on.
+_WITHOUT_EFFECT = ("workers", "save_minutes")
 
 
 def choose_device(name: str) -> torch.device:
@@ -117,16 +120,18 @@ def clips_of(index: Index, model: Network, settings: Training) -> SnippetDataset
         modality=settings.modality,
         preprocessing=model.preprocessing,
         draw=draw,
-        seed=settings.seed,
+        seed=settings.views_seed if settings.cached_views else settings.seed,
     )
 
 
-def plain(values: Mapping[str, Any]) -> dict[str, Any]:
+def recipe_of(settings: Training) -> dict[str, Any]:
+    """Return the settings that the result depends on, as JSON can hold them."""
+    values = asdict(settings)
+    for name in _WITHOUT_EFFECT:
+        del values[name]
+    return values | {"init": None if settings.init is None else str(settings.init)}
+
+
+def plain(values: Any) -> dict[str, Any]:
     """Return settings as JSON can hold them."""
-    answer: dict[str, Any] = {}
-    for name, value in values.items():
-        if isinstance(value, Mapping):
-            answer[name] = plain(value)
-        else:
-            answer[name] = str(value) if isinstance(value, Path) else value
-    return answer
+    return {k: plain(v) if isinstance(v, dict) else str(v) if isinstance(v, Path) else v for k, v in values.items()}
