@@ -85,6 +85,9 @@ class Training:
     dropout: float = 0.8
     """Share of features dropped before a classifier."""
 
+    gradient_dropout: float = 0.8
+    """Share of the spatial gradient of an OFF network dropped."""
+
     label_smoothing: float = 0.0
     """Share of the target given to all classes alike."""
 
@@ -134,7 +137,7 @@ class Training:
                 raise UsageError(f"{name} must be at least {low}, got {value}")
         if not self.save_minutes >= 0:
             raise UsageError(f"save_minutes must not be negative, got {self.save_minutes}")
-        for name in ("dropout", "label_smoothing"):
+        for name in ("dropout", "gradient_dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:
                 raise UsageError(f"{name} must be in [0, 1), got {getattr(self, name)}")
         if not 0 < self.hold_out < 1:

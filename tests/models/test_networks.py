@@ -250,7 +250,7 @@ def test_an_unknown_name_says_which_was_meant() -> None:
     ("options", "message"),
     [
         ({"num_classes": 0}, "num_classes must be at least 1, got 0"),
-        ({"num_classes": 2, "gradient": "sobel"}, "takes no spatial gradient"),
+        ({"num_classes": 2, "gradient": "sobel"}, "has no spatial gradient"),
     ],
 )
 def test_impossible_networks_are_refused(options: dict[str, object], message: str) -> None:

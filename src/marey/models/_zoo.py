@@ -43,6 +43,7 @@ def off_bn_inception(
     modality: Modality = "rgb",
     dropout: float = 0.8,
     gradient: SpatialGradient | None = None,
+    gradient_dropout: float = 0.8,
 ) -> OFF:
     """Return the OFF network of the original, on BN-Inception.
 
@@ -52,9 +53,12 @@ def off_bn_inception(
         dropout: Share of averaged features hidden from each classifier in training.
         gradient: Spatial gradient of the OFF units; by default that of the original,
             `diagonal` for `rgb` and `none` for `flow` and `rgbdiff`.
+        gradient_dropout: Share of the spatial gradients hidden in training.
     """
     tsn = tsn_bn_inception(num_classes=num_classes, modality=modality, dropout=dropout)
-    model = _off(tsn, gradient, spatial=32, temporal=128, stems=(64, 128, 256))
+    model = _off(
+        tsn, gradient, gradient_dropout, spatial=32, temporal=128, stems=(64, 128, 256), scale=1.0
+    )
     model.name = "off_bn_inception"
     return model
 
@@ -83,8 +87,11 @@ def off_efficientnet_lite0(
     modality: Modality = "rgb",
     dropout: float = 0.8,
     gradient: SpatialGradient | None = None,
+    gradient_dropout: float = 0.8,
 ) -> OFF:
     """Return an OFF network on EfficientNet-Lite0, its branch half as wide as the original's.
+
+    The maps of EfficientNet-Lite0 are not rectified and spread by 2.5 to 7, so they are scaled.
 
     Args:
         num_classes: Classes to tell apart.
@@ -92,9 +99,12 @@ def off_efficientnet_lite0(
         dropout: Share of averaged features hidden from each classifier in training.
         gradient: Spatial gradient of the OFF units; by default that of the original,
             `diagonal` for `rgb` and `none` for `flow` and `rgbdiff`.
+        gradient_dropout: Share of the spatial gradients hidden in training.
     """
     tsn = tsn_efficientnet_lite0(num_classes=num_classes, modality=modality, dropout=dropout)
-    model = _off(tsn, gradient, spatial=16, temporal=64, stems=(32, 64, 128))
+    model = _off(
+        tsn, gradient, gradient_dropout, spatial=16, temporal=64, stems=(32, 64, 128), scale=1 / 6
+    )
     model.name = "off_efficientnet_lite0"
     return model
 
@@ -116,6 +126,7 @@ def build_model(
     modality: Modality = "rgb",
     dropout: float = 0.8,
     gradient: SpatialGradient | None = None,
+    gradient_dropout: float | None = None,
 ) -> TSN | OFF:
     """Return a new network, in training mode.
 
@@ -125,18 +136,24 @@ def build_model(
         modality: What the snippets hold.
         dropout: Share of averaged features hidden from each classifier in training.
         gradient: Spatial gradient of an OFF network; by default that of the original.
+        gradient_dropout: Share of an OFF network's spatial gradients hidden in training; 0.8
+            unless given.
     """
     if name in OFF_NETWORKS:
         return OFF_NETWORKS[name](
-            num_classes=num_classes, modality=modality, dropout=dropout, gradient=gradient
+            num_classes=num_classes,
+            modality=modality,
+            dropout=dropout,
+            gradient=gradient,
+            gradient_dropout=0.8 if gradient_dropout is None else gradient_dropout,
         )
     if name not in TSN_NETWORKS:
         known = [*TSN_NETWORKS, *OFF_NETWORKS]
         nearest = get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]}? " if nearest else ""
         raise UsageError(f"no network is called {name!r}; {hint}known are {', '.join(known)}")
-    if gradient is not None:
-        raise UsageError(f"{name} takes no spatial gradient, got {gradient!r}; leave it out")
+    if gradient is not None or gradient_dropout is not None:
+        raise UsageError(f"{name} has no spatial gradient; leave its settings out")
     return TSN_NETWORKS[name](num_classes=num_classes, modality=modality, dropout=dropout)
 
 
@@ -187,10 +204,12 @@ def _tsn(
 def _off(
     tsn: TSN,
     gradient: SpatialGradient | None,
+    gradient_dropout: float,
     *,
     spatial: int,
     temporal: int,
     stems: tuple[int, int, int],
+    scale: float,
 ) -> OFF:
     """Return an OFF network that knows its arguments."""
     if gradient is None:
@@ -205,10 +224,12 @@ def _off(
         stems=stems,
         gradient="diagonal" if gradient == "none" else gradient,
         dropout=tsn.dropout,
+        gradient_dropout=gradient_dropout,
+        scale=scale,
         init="xavier" if tsn.modality == "rgbdiff" else "msra",
     )
     model = OFF(tsn, branch)
-    model.keywords = tsn.keywords | {"gradient": gradient}
+    model.keywords = tsn.keywords | {"gradient": gradient, "gradient_dropout": gradient_dropout}
     return channels_last(model)
 
 

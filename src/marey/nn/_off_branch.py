@@ -114,6 +114,9 @@ class OFFBranch(nn.Module):
         stems: Channels of the convolution that joins the units of levels 28, 14 and 7.
         gradient: Spatial gradient of the units.
         dropout: Share of the averaged features hidden from the classifiers in training.
+        gradient_dropout: Share of the spatial gradients hidden in training.
+        scale: Factor on the maps. Without normalisation the branch wants them to spread by about
+            one; what a backbone rectifies does, what it leaves linear may not.
         init: How convolutions begin, scaled by their inputs: normal (`msra`) or uniform
             (`xavier`).
     """
@@ -128,15 +131,24 @@ class OFFBranch(nn.Module):
         stems: tuple[int, int, int] = (64, 128, 256),
         gradient: Gradient = "diagonal",
         dropout: float = 0.8,
+        gradient_dropout: float = 0.8,
+        scale: float = 1.0,
         init: Init = "msra",
     ) -> None:
         super().__init__()
         self.dropout = dropout
+        self.scale = scale
         fine, middle, coarse = stems
 
         def units(level: int) -> list[OFFUnit]:
             return [
-                OFFUnit(width, spatial=spatial, temporal=temporal, gradient=gradient)
+                OFFUnit(
+                    width,
+                    spatial=spatial,
+                    temporal=temporal,
+                    gradient=gradient,
+                    gradient_dropout=gradient_dropout,
+                )
                 for width in channels[level]
             ]
 
@@ -187,9 +199,9 @@ class OFFBranch(nn.Module):
         self, levels: LevelMaps, *, snippets: int
     ) -> dict[str, Float[Tensor, "N {snippets}-1 classes"]]:
         """Return logits of all heads, with `off28`, which exists to train the finest level."""
-        motion28 = self.level28(levels[28], snippets, [])
-        motion14 = self.level14(levels[14], snippets, [motion28])
-        motion7 = self.level7(levels[7], snippets, [motion14])
+        motion28 = self.level28(self._scaled(levels[28]), snippets, [])
+        motion14 = self.level14(self._scaled(levels[14]), snippets, [motion28])
+        motion7 = self.level7(self._scaled(levels[7]), snippets, [motion14])
         pooled28 = F.max_pool2d(motion28, 3, stride=2, ceil_mode=True)
         pairs = (-1, snippets - 1)
         return {
@@ -201,7 +213,13 @@ class OFFBranch(nn.Module):
     def gradients(self, levels: LevelMaps, *, snippets: int) -> dict[int, Gradients]:
         """Return what the units of each level see, their channels one after the other."""
         sizes = {28: self.level28, 14: self.level14, 7: self.level7}
-        return {size: level.gradients(levels[size], snippets) for size, level in sizes.items()}
+        return {
+            size: level.gradients(self._scaled(levels[size]), snippets)
+            for size, level in sizes.items()
+        }
+
+    def _scaled(self, maps: Sequence[Float[Tensor, "B _ _ _"]]) -> Sequence[Tensor]:
+        return maps if self.scale == 1 else [self.scale * features for features in maps]
 
     def _scores(
         self, level: OFFLevel, motion: Float[Tensor, "P C H W"]

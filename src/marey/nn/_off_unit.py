@@ -16,9 +16,6 @@ from ._gradients import diagonal_gradient, sobel_gradient, temporal_gradient
 
 Gradient = Literal["diagonal", "sobel"]
 
-_DROPOUT = 0.8
-
-
 class Gradients(NamedTuple):
     """Derivatives of the maps of each pair of neighbouring snippets, in space and in time."""
 
@@ -41,6 +38,7 @@ class OFFUnit(nn.Module):
         temporal: Channels whose temporal gradient is taken.
         gradient: `diagonal`, one map for each channel as released, or `sobel`, one map along x
             and one along y.
+        gradient_dropout: Share of the spatial gradient hidden in training.
 
     Attributes:
         spatial_channels: Channels of the spatial gradient.
@@ -48,11 +46,18 @@ class OFFUnit(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, *, spatial: int, temporal: int, gradient: Gradient = "diagonal"
+        self,
+        in_channels: int,
+        *,
+        spatial: int,
+        temporal: int,
+        gradient: Gradient = "diagonal",
+        gradient_dropout: float = 0.8,
     ) -> None:
         super().__init__()
         self.spatial = spatial
         self.gradient = gradient
+        self.gradient_dropout = gradient_dropout
         self.spatial_channels = spatial * (2 if gradient == "sobel" else 1)
         self.out_channels = self.spatial_channels + temporal
         # One convolution for both parts reads the features only once.
@@ -63,7 +68,7 @@ class OFFUnit(nn.Module):
         spatial, temporal = self.gradients(features)
         if self.spatial == 0:
             return temporal
-        spatial = F.dropout(spatial, _DROPOUT, self.training)
+        spatial = F.dropout(spatial, self.gradient_dropout, self.training)
         # Joined with four axes, because with five the answer would lose the channels' layout.
         joined = torch.cat([spatial.flatten(0, 1), temporal.flatten(0, 1)], dim=1)
         motion: Tensor = joined.unflatten(0, (-1, features.shape[1] - 1))

@@ -65,6 +65,7 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         modality=settings.modality,
         dropout=settings.dropout,
         gradient=gradient,
+        gradient_dropout=settings.gradient_dropout if settings.is_off else None,
     )
     if isinstance(model, OFF):
         assert settings.init is not None

@@ -1,0 +1,103 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import Run, film
+
+from marey.evaluation import load_scores
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    rows = ["path,label,split"]
+    for number, label in enumerate(("run", "sit", "walk")):
+        film(tmp_path / f"{label}.mp4", frames=3 + number)
+        rows.append(f"{label}.mp4,{label},test")
+    path = tmp_path / "videos.csv"
+    path.write_text("\n".join([*rows, ""]))
+    return path
+
+
+def test_scores_and_figures_are_written_and_printed(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = index.parent / "scores.npz"
+    assert run("test", checkpoint, index, "--out", out, "--crops", 1, "--json") == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == json.loads(out.with_suffix(".json").read_text())
+    assert set(printed["heads"]) == {"tsn", "off7", "off14", "fused"}
+    scores = load_scores(out)
+    assert scores.videos == ("run.mp4", "sit.mp4", "walk.mp4")
+    assert scores.labels.tolist() == [0, 1, 2]
+    assert scores.meta["views"] == {"snippets": 25, "crops": 1, "over_crops": "max"}
+    assert not list(index.parent.glob("*.unfinished"))
+
+
+def test_a_missing_video_is_named_and_the_others_are_scored(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (index.parent / "sit.mp4").unlink()
+    out = index.parent / "scores.npz"
+    assert run("test", checkpoint, index, "--out", out, "--crops", 1) == 3
+    assert "sit.mp4" in capsys.readouterr().err
+    assert load_scores(out).videos == ("run.mp4", "walk.mp4")
+    assert load_scores(out).meta["unusable"] == ["sit.mp4"]
+
+
+def test_an_index_with_a_wrong_label_is_refused_before_any_work(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.write_text(index.read_text().replace("walk.mp4,walk", "walk.mp4,wakl"))
+    assert run("test", checkpoint, index, "--out", index.parent / "scores.npz") == 2
+    err = capsys.readouterr().err
+    assert "wakl" in err
+    assert "walk" in err
+    assert not (index.parent / "scores.npz").exists()
+
+
+def test_a_split_that_is_empty_is_refused_with_those_there_are(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("test", checkpoint, index, "--split", "val") == 2
+    assert "test (3)" in capsys.readouterr().err
+
+
+def test_what_was_scored_before_an_interruption_is_not_scored_again(
+    run: Run, checkpoint: Path, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from marey.evaluation import _scoring
+
+    whole = index.parent / "whole.npz"
+    assert run("test", checkpoint, index, "--out", whole, "--crops", 1) == 0
+
+    out = index.parent / "scores.npz"
+    looks = []
+    look = _scoring.score_snippets
+
+    def interrupted(*words: object, **options: object) -> object:
+        if len(looks) == 2:
+            raise KeyboardInterrupt
+        looks.append(1)
+        return look(*words, **options)
+
+    monkeypatch.setattr(_scoring, "score_snippets", interrupted)
+    assert run("test", checkpoint, index, "--out", out, "--crops", 1) == 130
+    assert not out.exists()
+    looks.clear()
+    assert run("test", checkpoint, index, "--out", out, "--crops", 1) == 0
+    assert len(looks) == 1
+    assert out.read_bytes() == whole.read_bytes()
+
+
+def test_ten_crops_take_the_highest_logit_or_the_mean(
+    run: Run, checkpoint: Path, index: Path
+) -> None:
+    heads = {}
+    for rule in ("max", "mean"):
+        out = index.parent / f"{rule}.npz"
+        assert run("test", checkpoint, index, "--out", out, "--over-crops", rule) == 0
+        heads[rule] = load_scores(out).heads
+    for head in ("tsn", "off7", "off14"):
+        assert (heads["max"][head] >= heads["mean"][head]).all()
+        assert not np.allclose(heads["max"][head], heads["mean"][head])

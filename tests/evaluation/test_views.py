@@ -1,0 +1,92 @@
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from marey.data import Preprocessing, ten_crops
+from marey.evaluation import Views, score_snippets, snippets_of
+from marey.models import Network, build_model
+
+RGB = Preprocessing(colour="rgb", mean=(0.0,), std=(1.0,))
+
+
+class Numbered:
+    """A video whose every pixel is its frame's number."""
+
+    def __init__(self, frames: int, height: int = 256, width: int = 320) -> None:
+        self.frames = frames
+        self.shape = (height, width, 3)
+
+    def __len__(self) -> int:
+        return self.frames
+
+    def frames_at(self, indices: Sequence[int], /) -> np.ndarray:
+        return np.stack([np.full(self.shape, index, dtype=np.uint8) for index in indices])
+
+
+def seen(frames: int, **options: int) -> list[int]:
+    snippets = snippets_of(
+        Numbered(frames), views=Views(**options), preprocessing=RGB, modality="rgb"
+    )
+    return [int(number) for number in snippets[:, 0, 0, 0]]
+
+
+def test_a_long_video_is_seen_at_the_centres_of_25_segments() -> None:
+    assert seen(100) == list(range(2, 100, 4))
+
+
+def test_a_short_video_is_seen_once_frame_by_frame() -> None:
+    assert seen(10) == list(range(10))
+
+
+def test_a_single_frame_is_seen_twice_for_there_must_be_a_pair() -> None:
+    assert seen(1) == [0, 0]
+
+
+def test_six_frames_of_a_snippet_are_stacked_in_order() -> None:
+    snippets = snippets_of(
+        Numbered(6), views=Views(snippets=1), preprocessing=RGB, modality="rgbdiff"
+    )
+    assert snippets[0, ::3, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    model = build_model("tsn_efficientnet_lite0", num_classes=4).eval()
+    torch.nn.init.normal_(model.head.weight)
+    return model
+
+
+def test_views_are_looked_at_in_parts_without_changing_the_answer(network: Network) -> None:
+    snippets = torch.rand(2, 3, 256, 280)
+    answers = [
+        score_snippets(network, snippets, views=Views(), frames_at_once=frames)["tsn"]
+        for frames in (1, 6, 100)
+    ]
+    np.testing.assert_allclose(answers[0], answers[1], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answers[0], answers[2], rtol=1e-4, atol=1e-4)
+
+
+def test_the_answer_is_the_maximum_over_crops_then_the_mean_over_snippets(
+    network: Network,
+) -> None:
+    snippets = torch.rand(2, 3, 256, 280)
+    with torch.inference_mode():
+        logits = network(ten_crops(snippets, size=224, modality="rgb"))["tsn"]
+    for rule, over_crops in (("max", logits.amax(0)), ("mean", logits.mean(0))):
+        answer = score_snippets(network, snippets, views=Views(over_crops=rule))["tsn"]
+        assert_close(torch.from_numpy(answer), over_crops.mean(0), rtol=1e-4, atol=1e-4)
+
+
+def test_one_crop_is_the_centre(network: Network) -> None:
+    snippets = torch.rand(2, 3, 256, 280)
+    outside = snippets.clone()
+    outside[..., :16, :] = 0
+    outside[..., :28] = 0
+    answers = [
+        score_snippets(network, clip, views=Views(crops=1))["tsn"] for clip in (snippets, outside)
+    ]
+    np.testing.assert_allclose(*answers)
