@@ -29,7 +29,7 @@ def _quick_machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     threads = torch.get_num_threads()
     monkeypatch.setattr(
         "marey.bench.measure_machine",
-        lambda *, seconds: Machine(threads=torch.get_num_threads(), flops=1e11, bandwidth=1e10),
+        lambda *, seconds: Machine(threads=torch.get_num_threads(), flops=1e12, bandwidth=1e11),
     )
     yield
     torch.set_num_threads(threads)
@@ -54,34 +54,39 @@ def test_the_table_has_a_line_for_each_stage(
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0] == f"off_efficientnet_lite0, untrained on {clip}"
-    assert "1 thread" in lines[1]
-    assert lines[2] == "peak 100.0 GFLOP/s, copy 10.0 GB/s"
-    rows = [line.split() for line in lines[-5:]]
+    assert lines[1].endswith("threads: 1")
+    assert lines[2] == "peak 1000.0 GFLOP/s, copy 100.0 GB/s"
+    head, units, *table = lines[4:]
+    assert {len(line) for line in table} == {len(head)}
+    assert units.split() == ["ms", "ms", "ms", "frames/s"]
+    rows = [line.split() for line in table]
     assert [row[0] for row in rows] == STAGES
     assert [row[1] for row in rows] == ["5", "2", "2", "2", "2"]
-    assert err.splitlines() == [f"measuring {what}" for what in ["machine", *STAGES]]
-
-
-def test_columns_stand_under_their_names(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("bench", clip, "--network", "efficientnet_lite0", *QUICK, "-q")
-    out, err = capsys.readouterr()
-    head, units, *rows = out.splitlines()[4:]
-    assert {len(line) for line in [head, *rows]} == {len(head)}
-    assert units.split() == ["ms", "ms", "ms", "frames/s"]
-    assert err == ""
+    assert err.splitlines() == [f"measuring {what}" for what in ["machine", *STAGES, "machine"]]
 
 
 def test_json_is_one_document(clip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("bench", clip, "--network", "efficientnet_lite0", *QUICK, "--json")
-    document = json.loads(capsys.readouterr().out)
+    run("bench", clip, "--network", "efficientnet_lite0", *QUICK, "--json", "-q")
+    out, err = capsys.readouterr()
+    assert err == ""
+    document = json.loads(out)
     assert document["video"] == str(clip)
-    assert document["machine"]["gflops"] == 100.0
+    assert document["machine"]["gflops"] == 1000.0
     assert document["machine"]["threads"] == 1
     assert [stage["stage"] for stage in document["stages"]] == STAGES
     backbone = document["stages"][2]
-    # Two operations for each multiply-add, at 10^11 of them a second.
-    limit = 2 / (2 * backbone["multiply_adds"] / 1e11)
+    # Two operations for each multiply-add, at 10^12 of them a second.
+    limit = 2 / (2 * backbone["multiply_adds"] / 1e12)
     assert backbone["limit_frames_per_second"] == pytest.approx(limit)
+
+
+def test_a_speed_above_the_limit_is_remarked_on(
+    clip: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slow = Machine(threads=1, flops=1e6, bandwidth=1e6)
+    monkeypatch.setattr("marey.bench.measure_machine", lambda *, seconds: slow)
+    run("bench", clip, "--network", "efficientnet_lite0", *QUICK, "-q")
+    assert "faster than the limit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -100,6 +105,18 @@ def test_impossible_wishes_are_refused(
 ) -> None:
     refused("bench", clip, *words)
     assert message in capsys.readouterr().err
+
+
+def test_a_missing_video_is_refused_before_anything_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", str(tmp_path / "none.mp4"), "--network", "efficientnet_lite0", *QUICK])
+    assert caught.value.code == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("marey: ")
+    assert "measuring" not in err
 
 
 def test_without_a_bundled_clip_a_video_is_asked_for(

@@ -115,6 +115,9 @@ def ten_crops(
 ) -> Shaped[Tensor, "10 K C {size} {size}"]:
     """Return five crops of the snippets and their mirror images, plain ones first."""
     height, width = snippets.shape[-2:]
-    boxes = five_boxes(height, width, size=size)
-    plain = torch.stack([snippets[..., y : y + size, x : x + size] for y, x, _, _ in boxes])
-    return torch.cat([plain, mirror(plain, modality=modality)])
+    turned = mirror(snippets, modality=modality)
+    corners = [(box.top, box.left) for box in five_boxes(height, width, size=size)]
+    views = [snippets[..., y : y + size, x : x + size] for y, x in corners]
+    # Where a crop lies in a frame that was turned left to right.
+    views += [turned[..., y : y + size, width - x - size : width - x] for y, x in corners]
+    return torch.stack(views)

@@ -35,12 +35,15 @@ def normalise(
     snippets: UInt8[Tensor, "... C H W"], preprocessing: Preprocessing, *, modality: str
 ) -> Float[Tensor, "... C H W"]:
     """Return snippets as floats around zero, their colours in the network's order."""
-    channels = snippets.shape[-3]
+    channels, width = snippets.shape[-3], snippets.shape[-1]
+    # Decoders lay frames out pixel by pixel; whole rows are quicker to go through than pixels.
+    pixels = snippets.movedim(-3, -1)
     if modality != "flow" and preprocessing.colour == "bgr":
         order = torch.arange(channels).reshape(-1, 3).flip(1).flatten()
-        snippets = snippets.index_select(-3, order.to(snippets.device))
+        pixels = pixels.index_select(-1, order.to(snippets.device))
+    rows = pixels.to(torch.float32).flatten(-2)
     mean, std = (
-        torch.tensor(values, device=snippets.device).repeat(channels // len(values)).view(-1, 1, 1)
+        torch.tensor(values, device=snippets.device).repeat(channels * width // len(values))
         for values in (preprocessing.mean, preprocessing.std)
     )
-    return snippets.to(torch.float32).sub_(mean).div_(std)
+    return rows.sub_(mean).div_(std).unflatten(-1, (width, channels)).movedim(-1, -3)

@@ -16,6 +16,7 @@ from ._gradients import diagonal_gradient, sobel_gradient, temporal_gradient
 
 Gradient = Literal["diagonal", "sobel"]
 
+
 class Gradients(NamedTuple):
     """Derivatives of the maps of each pair of neighbouring snippets, in space and in time."""
 
@@ -82,8 +83,10 @@ class OFFUnit(nn.Module):
                 f"motion needs at least 2 snippets of each video, got {snippets}; sample more"
             )
         reduced = self.reduce(features.flatten(0, 1)).unflatten(0, (-1, snippets))
-        temporal = temporal_gradient(F.relu(reduced[:, :, self.spatial :]))
-        earlier = reduced[:, :-1, : self.spatial]
+        widths = (self.spatial, reduced.shape[2] - self.spatial)
+        in_space, in_time = reduced.split(widths, dim=2)
+        temporal = temporal_gradient(F.relu(in_time))
+        earlier = in_space[:, :-1]
         if self.spatial == 0:
             return Gradients(spatial=earlier, temporal=temporal)
         operator = sobel_gradient if self.gradient == "sobel" else diagonal_gradient

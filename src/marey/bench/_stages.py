@@ -1,62 +1,29 @@
-"""How fast each stage from a video to its classes is, and how fast this machine could be.
+"""The stages from a video to its classes.
 
-A stage's limit is its operations over the machine's peak and its bytes over the machine's
-bandwidth, and peak and bandwidth are measured, not looked up. Operations are the multiply-adds
-of the convolutions and linear layers that run; bytes are those that no program could leave
-unmoved, each stage saying which. Caches are not thought of, and convolutions are taken to be
-direct ones.
+Axes: K snippets, which are frames here, C channels, H rows, W columns, S rows and columns of a
+crop.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor, nn
+from torch import Tensor
 
 from marey.data import centre_box, segment_centres, ten_crops
 from marey.evaluation import Views, snippets_of
 from marey.models import OFF, Network
 from marey.video import open_video
 
-_MIN_REPEATS = 3
+from ._machine import Machine, count_macs
+from ._timing import Timing, timed
+
 _CLIP_BYTES_A_VALUE = 4  # The network's input is float32.
-_PLANE_BYTES_A_PIXEL = 1.5  # Decoders give 4:2:0: one colour value pair for four pixels.
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Seconds that some work took."""
-
-    median: float
-    fastest: float
-    repeats: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
-    """What this machine can do at most."""
-
-    threads: int
-    flops: float
-    """Multiplications and additions a second, of 32-bit floats, in a product of matrices."""
-
-    bandwidth: float
-    """Bytes a second, read and written, in a copy that is larger than the caches."""
-
-    def limit(self, *, macs: int = 0, moved: int = 0) -> float:
-        """Return the seconds that work cannot do without.
-
-        Args:
-            macs: Multiply-adds, which are two operations each.
-            moved: Bytes read and written.
-        """
-        return 2 * macs / self.flops + moved / self.bandwidth
+_PLANE_BYTES_A_PIXEL = 1.5  # Decoders give 4:2:0: two values of colour for four pixels.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +35,21 @@ class Stage:
     """Frames that one repetition treats."""
 
     timing: Timing
-    macs: int
-    moved: int
-    limit: float
-    """Seconds that one repetition would take at the machine's limit."""
+    macs: int = 0
+    """Multiply-adds of one repetition."""
 
-    @property
-    def share(self) -> float:
-        """How much of the limit's speed is reached, 1 at the limit."""
-        return self.limit / self.timing.median
+    moved: int = 0
+    """Bytes that one repetition cannot help but read or write."""
 
-    def as_json(self) -> dict[str, Any]:
+    def limit(self, machine: Machine) -> float:
+        """Return the seconds that one repetition would take at the machine's limit."""
+        return machine.limit(macs=self.macs, moved=self.moved)
+
+    def share(self, machine: Machine) -> float:
+        """Return how much of the limit's speed is reached, 1 at the limit."""
+        return self.limit(machine) / self.timing.median
+
+    def as_json(self, machine: Machine) -> dict[str, Any]:
         """Return plain values for a file."""
         return {
             "stage": self.name,
@@ -88,76 +59,11 @@ class Stage:
             "fastest_seconds": self.timing.fastest,
             "ms_a_frame": 1e3 * self.timing.median / self.frames,
             "frames_per_second": self.frames / self.timing.median,
-            "limit_frames_per_second": self.frames / self.limit,
-            "share_of_limit": self.share,
+            "limit_frames_per_second": self.frames / self.limit(machine),
+            "share_of_limit": self.share(machine),
             "multiply_adds": self.macs,
             "bytes": self.moved,
         }
-
-
-def timed(work: Callable[[], object], *, seconds: float) -> Timing:
-    """Do work once to warm up, then again and again for some seconds, at least three times."""
-    work()
-    taken: list[float] = []
-    while len(taken) < _MIN_REPEATS or sum(taken) < seconds:
-        taken.append(_seconds(work))
-    return _timing(taken)
-
-
-def timed_in_turn(*works: Callable[[], object], repeats: int) -> list[Timing]:
-    """Time several works that are to be compared, turn by turn: A B A B.
-
-    Whatever else the machine does meanwhile then slows all of them alike.
-    """
-    for work in works:
-        work()
-    taken = [[_seconds(work) for work in works] for _ in range(repeats)]
-    return [_timing(column) for column in zip(*taken, strict=True)]
-
-
-def measure_machine(*, seconds: float, side: int = 2048, copied: int = 256 << 20) -> Machine:
-    """Return what this machine can do with the threads that torch may use now.
-
-    The fastest repetition counts: a limit is what nothing exceeds.
-
-    Args:
-        seconds: Time for each of the two measurements.
-        side: Rows and columns of the matrices that are multiplied.
-        copied: Bytes of the block that is copied; larger than the caches.
-    """
-    left, right, product = (torch.rand(side, side) for _ in range(3))
-    gemm = timed(lambda: torch.mm(left, right, out=product), seconds=seconds)
-    # Memory that was never written reads as one page of zeros, and copies far too fast.
-    source, target = (torch.ones(copied, dtype=torch.uint8) for _ in range(2))
-    copy = timed(lambda: target.copy_(source), seconds=seconds)
-    return Machine(
-        threads=torch.get_num_threads(),
-        flops=2 * side**3 / gemm.fastest,
-        bandwidth=2 * copied / copy.fastest,
-    )
-
-
-def count_macs(network: nn.Module, work: Callable[[], object]) -> int:
-    """Return the multiply-adds of a network's convolutions and linear layers while work runs.
-
-    Multiplications by the zeros around a map count, as everywhere; biases do not.
-    """
-    total = 0
-
-    def add(layer: nn.Module, _: object, answer: Tensor) -> None:
-        nonlocal total
-        assert isinstance(layer, nn.Conv2d | nn.Linear)
-        # A row of the weight is what one value of the answer is multiplied together from.
-        total += answer.numel() * layer.weight[0].numel()
-
-    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
-    hooks = [layer.register_forward_hook(add) for layer in layers]
-    try:
-        work()
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return total
 
 
 def measure_stages(
@@ -165,7 +71,6 @@ def measure_stages(
     *,
     network: Network,
     predict: Callable[[Path], object],
-    machine: Machine,
     snippets: int = 25,
     seconds: float = 2.0,
     announce: Callable[[str], None] = lambda stage: None,
@@ -179,7 +84,6 @@ def measure_stages(
         video: What is decoded and predicted.
         network: From `for_inference`, on the CPU.
         predict: Takes the video to its classes; looks at `snippets` frames at the centre.
-        machine: From `measure_machine`.
         snippets: Frames that are looked at.
         seconds: Time for each stage.
         announce: Called with the name of each stage before it is measured.
@@ -195,7 +99,6 @@ def measure_stages(
             timing=timed(work, seconds=seconds),
             macs=macs,
             moved=moved,
-            limit=machine.limit(macs=macs, moved=moved),
         )
 
     frames, length = _decode(video, snippets)
@@ -281,13 +184,3 @@ def _cropping_bytes(frames: UInt8[np.ndarray, "K H W 3"], size: int, *, crops: i
     """Return the bytes that preprocessing moves: frames are read once and crops written once."""
     values = crops * len(frames) * 3 * size * size
     return frames.nbytes + values * _CLIP_BYTES_A_VALUE
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def _timing(taken: Sequence[float]) -> Timing:
-    return Timing(median=median(taken), fastest=min(taken), repeats=len(taken))
