@@ -46,4 +46,5 @@ def normalise(
         torch.tensor(values, device=snippets.device).repeat(channels * width // len(values))
         for values in (preprocessing.mean, preprocessing.std)
     )
-    return rows.sub_(mean).div_(std).unflatten(-1, (width, channels)).movedim(-1, -3)
+    seen: Tensor = rows.sub_(mean).div_(std).unflatten(-1, (width, channels)).movedim(-1, -3)
+    return seen

@@ -57,13 +57,7 @@ def off_bn_inception(
     """
     tsn = tsn_bn_inception(num_classes=num_classes, modality=modality, dropout=dropout)
     model = _off(
-        tsn,
-        gradient,
-        gradient_dropout,
-        spatial=32,
-        temporal=128,
-        stems=(64, 128, 256),
-        batch_norm=False,
+        tsn, gradient, gradient_dropout, spatial=32, temporal=128, stems=(64, 128, 256), scale=1.0
     )
     model.name = "off_bn_inception"
     return model
@@ -97,7 +91,7 @@ def off_efficientnet_lite0(
 ) -> OFF:
     """Return an OFF network on EfficientNet-Lite0, its branch half as wide as the original's.
 
-    The maps of EfficientNet-Lite0 are linear and spread by 2.5 to 7, so the branch normalises.
+    The maps of EfficientNet-Lite0 are not rectified and spread by 2.5 to 7, so they are scaled.
 
     Args:
         num_classes: Classes to tell apart.
@@ -109,13 +103,7 @@ def off_efficientnet_lite0(
     """
     tsn = tsn_efficientnet_lite0(num_classes=num_classes, modality=modality, dropout=dropout)
     model = _off(
-        tsn,
-        gradient,
-        gradient_dropout,
-        spatial=16,
-        temporal=64,
-        stems=(32, 64, 128),
-        batch_norm=True,
+        tsn, gradient, gradient_dropout, spatial=16, temporal=64, stems=(32, 64, 128), scale=1 / 6
     )
     model.name = "off_efficientnet_lite0"
     return model
@@ -221,7 +209,7 @@ def _off(
     spatial: int,
     temporal: int,
     stems: tuple[int, int, int],
-    batch_norm: bool,
+    scale: float,
 ) -> OFF:
     """Return an OFF network that knows its arguments."""
     if gradient is None:
@@ -237,7 +225,7 @@ def _off(
         gradient="diagonal" if gradient == "none" else gradient,
         dropout=tsn.dropout,
         gradient_dropout=gradient_dropout,
-        batch_norm=batch_norm,
+        scale=scale,
         init="xavier" if tsn.modality == "rgbdiff" else "msra",
     )
     model = OFF(tsn, branch)

@@ -1,14 +1,13 @@
 """The OFF branch: a small residual network over the OFF units of all resolutions.
 
-Widths and order follow the released networks of
+It has no normalization. Widths and order follow the released networks of
 https://github.com/kevin-ssy/Optical-Flow-Guided-Feature.
 
 Axes: N videos, K snippets of each, P pairs of neighbouring snippets in all videos, C channels,
 H rows, W columns.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -16,24 +15,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ._conv import ConvBN
 from ._off_unit import Gradient, Gradients, OFFUnit
 
 Init = Literal["msra", "xavier"]
-Convolution = Callable[[int, int, int], nn.Module]
 LevelMaps = Mapping[int, Sequence[Float[Tensor, "B _ _ _"]]]
-
-
-def _plain(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Module:
-    """Return a convolution as the released networks have it."""
-    return nn.Conv2d(in_channels, out_channels, kernel, stride, padding=kernel // 2)
-
-
-def _normalised(in_channels: int, out_channels: int, kernel: int, stride: int = 1) -> nn.Module:
-    """Return a convolution whose answer is normalised."""
-    return ConvBN(
-        in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, activation="none"
-    )
 
 
 class Bottleneck(nn.Module):
@@ -44,26 +29,19 @@ class Bottleneck(nn.Module):
         width: Channels between the convolutions.
         last_kernel: Rows and columns of the third convolution.
         rectify: Whether the sum is rectified.
-        convolution: Builds a convolution from its channels before and after and its kernel.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        width: int,
-        *,
-        last_kernel: int = 1,
-        rectify: bool = True,
-        convolution: Convolution,
+        self, in_channels: int, width: int, *, last_kernel: int = 1, rectify: bool = True
     ) -> None:
         super().__init__()
         self.rectify = rectify
-        self.conv1 = convolution(in_channels, width, 1)
-        self.conv2 = convolution(width, width, 3)
-        self.conv3 = convolution(width, 4 * width, last_kernel)
+        self.conv1 = nn.Conv2d(in_channels, width, 1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv3 = nn.Conv2d(width, 4 * width, last_kernel, padding=last_kernel // 2)
         self.shortcut: nn.Module = nn.Identity()
         if in_channels != 4 * width:
-            self.shortcut = convolution(in_channels, 4 * width, 1)
+            self.shortcut = nn.Conv2d(in_channels, 4 * width, 1)
 
     def forward(self, maps: Float[Tensor, "P C H W"]) -> Float[Tensor, "P D H W"]:
         """Return the sum."""
@@ -84,7 +62,6 @@ class OFFLevel(nn.Module):
         kernel: Rows and columns of that convolution.
         stride: Step of that convolution.
         num_classes: Classes that the level's own classifier tells apart.
-        batch_norm: Whether what is joined, and the convolution's answer, are normalised.
     """
 
     def __init__(
@@ -97,13 +74,11 @@ class OFFLevel(nn.Module):
         kernel: int,
         stride: int,
         num_classes: int,
-        batch_norm: bool,
     ) -> None:
         super().__init__()
         joined = sum(unit.out_channels for unit in units) + carried
         self.units = nn.ModuleList(units)
-        self.norm = nn.BatchNorm2d(joined) if batch_norm else nn.Identity()
-        self.stem = (_normalised if batch_norm else _plain)(joined, stem, kernel, stride)
+        self.stem = nn.Conv2d(joined, stem, kernel, stride, padding=kernel // 2)
         self.blocks = nn.Sequential(*blocks)
         self.head = nn.Linear(4 * stem, num_classes)
 
@@ -115,8 +90,7 @@ class OFFLevel(nn.Module):
             unit(features.unflatten(0, (-1, snippets))).flatten(0, 1)
             for unit, features in zip(self.units, maps, strict=True)
         ]
-        joined = self.norm(torch.cat(motion + carried, dim=1))
-        stem: Tensor = F.relu(self.stem(joined), inplace=True)
+        stem: Tensor = F.relu(self.stem(torch.cat(motion + carried, dim=1)), inplace=True)
         return self.blocks(stem)  # type: ignore[no-any-return]
 
     def gradients(self, maps: Sequence[Float[Tensor, "B _ _ _"]], snippets: int) -> Gradients:
@@ -141,9 +115,8 @@ class OFFBranch(nn.Module):
         gradient: Spatial gradient of the units.
         dropout: Share of the averaged features hidden from the classifiers in training.
         gradient_dropout: Share of the spatial gradients hidden in training.
-        batch_norm: Whether convolutions are normalised. The released networks do without on maps
-            that are rectified and spread by about one, in 20,000 steps of 128 videos; other maps
-            and fewer steps never get the finer levels started.
+        scale: Factor on the maps. Without normalisation the branch wants them to spread by about
+            one; what a backbone rectifies does, what it leaves linear may not.
         init: How convolutions begin, scaled by their inputs: normal (`msra`) or uniform
             (`xavier`).
     """
@@ -159,11 +132,12 @@ class OFFBranch(nn.Module):
         gradient: Gradient = "diagonal",
         dropout: float = 0.8,
         gradient_dropout: float = 0.8,
-        batch_norm: bool = False,
+        scale: float = 1.0,
         init: Init = "msra",
     ) -> None:
         super().__init__()
         self.dropout = dropout
+        self.scale = scale
         fine, middle, coarse = stems
 
         def units(level: int) -> list[OFFUnit]:
@@ -178,31 +152,32 @@ class OFFBranch(nn.Module):
                 for width in channels[level]
             ]
 
-        block = partial(Bottleneck, convolution=_normalised if batch_norm else _plain)
-        level = partial(OFFLevel, num_classes=num_classes, batch_norm=batch_norm)
-        self.level28 = level(
+        self.level28 = OFFLevel(
             units(28),
-            [block(fine, fine), block(4 * fine, fine), block(4 * fine, fine)],
+            [Bottleneck(fine, fine), Bottleneck(4 * fine, fine), Bottleneck(4 * fine, fine)],
             carried=0,
             stem=fine,
             kernel=7,
             stride=2,
+            num_classes=num_classes,
         )
-        self.level14 = level(
+        self.level14 = OFFLevel(
             units(14),
-            [block(middle, middle), block(4 * middle, middle, last_kernel=3)],
+            [Bottleneck(middle, middle), Bottleneck(4 * middle, middle, last_kernel=3)],
             carried=4 * fine,
             stem=middle,
             kernel=5,
             stride=2,
+            num_classes=num_classes,
         )
-        self.level7 = level(
+        self.level7 = OFFLevel(
             units(7),
-            [block(coarse, coarse, rectify=False)],
+            [Bottleneck(coarse, coarse, rectify=False)],
             carried=4 * middle,
             stem=coarse,
             kernel=3,
             stride=1,
+            num_classes=num_classes,
         )
         self._initialize(init)
 
@@ -224,9 +199,9 @@ class OFFBranch(nn.Module):
         self, levels: LevelMaps, *, snippets: int
     ) -> dict[str, Float[Tensor, "N {snippets}-1 classes"]]:
         """Return logits of all heads, with `off28`, which exists to train the finest level."""
-        motion28 = self.level28(levels[28], snippets, [])
-        motion14 = self.level14(levels[14], snippets, [motion28])
-        motion7 = self.level7(levels[7], snippets, [motion14])
+        motion28 = self.level28(self._scaled(levels[28]), snippets, [])
+        motion14 = self.level14(self._scaled(levels[14]), snippets, [motion28])
+        motion7 = self.level7(self._scaled(levels[7]), snippets, [motion14])
         pooled28 = F.max_pool2d(motion28, 3, stride=2, ceil_mode=True)
         pairs = (-1, snippets - 1)
         return {
@@ -238,7 +213,13 @@ class OFFBranch(nn.Module):
     def gradients(self, levels: LevelMaps, *, snippets: int) -> dict[int, Gradients]:
         """Return what the units of each level see, their channels one after the other."""
         sizes = {28: self.level28, 14: self.level14, 7: self.level7}
-        return {size: level.gradients(levels[size], snippets) for size, level in sizes.items()}
+        return {
+            size: level.gradients(self._scaled(levels[size]), snippets)
+            for size, level in sizes.items()
+        }
+
+    def _scaled(self, maps: Sequence[Float[Tensor, "B _ _ _"]]) -> Sequence[Tensor]:
+        return maps if self.scale == 1 else [self.scale * features for features in maps]
 
     def _scores(
         self, level: OFFLevel, motion: Float[Tensor, "P C H W"]
@@ -257,8 +238,8 @@ class OFFBranch(nn.Module):
                 else:
                     bound = (3 / fan_in) ** 0.5
                     nn.init.uniform_(module.weight, -bound, bound)
-                if module.bias is not None:
-                    nn.init.constant_(module.bias, 0.2)
+                assert module.bias is not None
+                nn.init.constant_(module.bias, 0.2)
             elif isinstance(module, nn.Linear):
                 nn.init.normal_(module.weight, std=0.001)
                 nn.init.zeros_(module.bias)
