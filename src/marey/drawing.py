@@ -57,8 +57,8 @@ def save_maps(
             )
     for axis in axes.flat:
         axis.set_axis_off()
-    for row, title in enumerate(["frame", *(name for name, _ in rows)]):
-        axes[row, 0].set_title(title, loc="left", fontsize=10)
+    for row, name in enumerate(["frame", *(name for name, _ in rows)]):
+        axes[row, 0].set_title(name, loc="left", fontsize=10)
     figure.suptitle(title, fontsize=11, parse_math=False)
     with complete_file(path) as temporary, temporary.open("wb") as file:
         FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})

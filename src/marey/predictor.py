@@ -92,8 +92,10 @@ class Predictor:
         self, model: str | Path, *, device: str = "auto", views: Views | None = None
     ) -> None:
         trained = load_named(model)
-        if trained.modality != "rgb":
-            raise UsageError(f"{model} looks at {trained.modality}; only rgb reads plain videos")
+        if trained.modality == "flow":
+            raise UsageError(
+                f"{model} looks at flow, which plain videos do not hold; use one of rgb or rgbdiff"
+            )
         self.model = str(model)
         self.classes = trained.classes
         self.views = views or Views(crops=1)

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from matplotlib.image import imread
+
+from marey.drawing import save_maps
+from marey.errors import UsageError
+from marey.models import Network, build_model
+
+
+@pytest.fixture(scope="module")
+def network() -> Network:
+    torch.manual_seed(0)
+    return build_model("off_efficientnet_lite0", num_classes=2).eval()
+
+
+def picture(path: Path) -> np.ndarray:
+    return 255 * imread(path)[..., :3]
+
+
+def test_change_in_time_is_drawn_where_something_changes(network: Network, tmp_path: Path) -> None:
+    snippets = torch.zeros(3, 3, 256, 256)
+    snippets[1, :, 60:120, 60:120] = 1.0  # A square flashes in the upper left.
+    save_maps(network, snippets, tmp_path / "a.png", title="flash")
+    drawn = picture(tmp_path / "a.png")
+    row = drawn[drawn.shape[0] // 3 : 2 * drawn.shape[0] // 3, : drawn.shape[1] // 2]
+    height, width = row.shape[:2]
+    inside = row[int(0.25 * height) : int(0.5 * height), int(0.2 * width) : int(0.4 * width)]
+    outside = row[int(0.7 * height) : int(0.9 * height), int(0.6 * width) : int(0.9 * width)]
+    assert inside.mean() > outside.mean() + 20
+
+
+def test_the_same_snippets_give_the_same_bytes(network: Network, tmp_path: Path) -> None:
+    snippets = torch.rand(4, 3, 230, 240)
+    for name in ("a.png", "b.png"):
+        save_maps(network, snippets, tmp_path / name, title="$x_1$ stays as it is")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_a_network_without_off_has_no_maps(tmp_path: Path) -> None:
+    tsn = build_model("tsn_efficientnet_lite0", num_classes=2)
+    with pytest.raises(UsageError, match="only OFF networks have maps"):
+        save_maps(tsn, torch.rand(2, 3, 224, 224), tmp_path / "a.png", title="")
+    assert not (tmp_path / "a.png").exists()
