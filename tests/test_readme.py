@@ -1,0 +1,49 @@
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from marey.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines() if line]
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if line.startswith("marey ")])
+def test_a_command_in_the_readme_is_one_that_marey_takes(line: str) -> None:
+    words = shlex.split(line)[1:]
+    if "--recipe" in words:
+        at = words.index("--recipe")
+        recipe = ROOT / "src" / "marey" / "recipes" / f"{words[at + 1]}.toml"
+        assert recipe.exists()
+        del words[at : at + 2]
+    app.parse_args(words, exit_on_error=False, print_error=False)
+
+
+@pytest.mark.parametrize("line", [line for line in LINES if not line.startswith("marey ")])
+def test_any_other_command_in_the_readme_is_a_target_or_a_script_of_ours(line: str) -> None:
+    words = shlex.split(line)
+    if words[0] == "make":
+        assert f"\n{words[1]}:" in (ROOT / "Makefile").read_text()
+    elif words[0] == "python":
+        assert (ROOT / words[1]).exists()
+    else:
+        assert line == "pip install ."
+
+
+def test_python_in_the_readme_compiles_and_uses_public_names() -> None:
+    import marey
+
+    for kind, block in BLOCKS:
+        if kind == "python":
+            compile(block, "README.md", "exec")
+            assert all(hasattr(marey, name) for name in re.findall(r"marey\.(\w+)", block))
+
+
+def test_pictures_of_the_readme_are_there() -> None:
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README)
+    assert pictures
+    assert all((ROOT / picture).is_file() for picture in pictures)
