@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from marey.data import Preprocessing, centre_box
 from marey.durable import complete_file
 from marey.errors import UsageError
+from marey.evaluation import phases
 from marey.models import OFF, Network
 
 _COLUMNS = 6
@@ -38,6 +39,7 @@ def save_maps(
         raise UsageError("only OFF networks have maps to draw; this one is a TSN")
     box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
     clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
+    clip = clip[phases(network, len(clip))[0]]
     columns = np.linspace(0, len(clip) - 2, min(_COLUMNS, len(clip) - 1)).round().astype(int)
     with torch.inference_mode():
         seen = network.gradients(clip[None].to(next(network.parameters()).device))[_LEVEL]

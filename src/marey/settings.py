@@ -128,8 +128,8 @@ class Training:
     optim: Optimisation = field(default_factory=Optimisation)
 
     def __post_init__(self) -> None:
-        lowest = {name: 1 for name in ("epochs", "batch", "at_once", "validate_every", "threads")}
-        lowest |= {name: 0 for name in ("seed", "views_seed", "hold_out_seed")}
+        lowest = dict.fromkeys(("epochs", "batch", "at_once", "validate_every", "threads"), 1)
+        lowest |= dict.fromkeys(("seed", "views_seed", "hold_out_seed"), 0)
         lowest |= {"cached_views": 0, "workers": 0, "pace": 2, "frozen_stages": -1}
         for name, low in lowest.items():
             value = getattr(self, name)

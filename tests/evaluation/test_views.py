@@ -1,12 +1,15 @@
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.testing import assert_close
 
 from marey.data import Preprocessing, ten_crops
-from marey.evaluation import Views, score_snippets, snippets_of
+from marey.evaluation import Views, phases, score_snippets, snippets_of
 from marey.models import Network, build_model
 
 RGB = Preprocessing(colour="rgb", mean=(0.0,), std=(1.0,))
@@ -90,3 +93,39 @@ def test_one_crop_is_the_centre(network: Network) -> None:
         score_snippets(network, clip, views=Views(crops=1))["tsn"] for clip in (snippets, outside)
     ]
     np.testing.assert_allclose(*answers)
+
+
+@pytest.fixture(scope="module")
+def off() -> Network:
+    torch.manual_seed(0)
+    model = build_model("off_efficientnet_lite0", num_classes=4).eval()
+    torch.nn.init.normal_(model.branch.level7.head.weight)
+    return model
+
+
+@given(snippets=st.integers(2, 60), pace=st.integers(2, 60))
+def test_each_snippet_is_seen_once_and_never_alone(off: Network, snippets: int, pace: int) -> None:
+    off.preprocessing = replace(off.preprocessing, pace=pace)
+    seen = [list(range(snippets))[together] for together in phases(off, snippets)]
+    assert sorted(number for together in seen for number in together) == list(range(snippets))
+    assert all(len(together) >= 2 for together in seen)
+
+
+def test_pairs_are_as_far_apart_as_the_network_has_learnt(off: Network) -> None:
+    # 25 snippets of a network that learnt from pairs an eighth of the video apart.
+    off.preprocessing = replace(off.preprocessing, pace=8)
+    assert phases(off, 25) == [slice(0, None, 3), slice(1, None, 3), slice(2, None, 3)]
+    off.preprocessing = replace(off.preprocessing, pace=25)
+    assert phases(off, 25) == [slice(0, None, 1)]
+
+
+def test_logits_of_far_pairs_are_those_of_every_second_snippet(off: Network) -> None:
+    off.preprocessing = replace(off.preprocessing, pace=3)
+    snippets = torch.rand(6, 3, 256, 256)
+    answer = score_snippets(off, snippets, views=Views(crops=1))
+    clip = snippets[None, ..., 16:240, 16:240]
+    with torch.inference_mode():
+        pairs = torch.cat([off(clip[:, start::2])["off7"][0] for start in (0, 1)])
+        alone = off(clip)["tsn"][0]
+    np.testing.assert_allclose(answer["off7"], pairs.mean(0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(answer["tsn"], alone.mean(0), rtol=1e-4, atol=1e-4)

@@ -90,10 +90,10 @@ def _check_tables(recipe: Path) -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line, turn the user's mistakes into one-line messages, and exit."""
     signal.signal(signal.SIGTERM, _terminated)
-    tokens = sys.argv[1:] if arguments is None else arguments
+    words = sys.argv[1:] if arguments is None else arguments
     try:
         # The parser would take a lone - for an option without a name.
-        app.meta([_STDIN if token == "-" else token for token in tokens])
+        app.meta([_STDIN if word == "-" else word for word in words])
     except MareyError as error:
         _leave(f"marey: {error}", error.exit_code)
     except BrokenPipeError:

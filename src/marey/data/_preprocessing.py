@@ -30,6 +30,9 @@ class Preprocessing:
     short_side: int = 256
     """Frames are scaled to this short side, pixels, before they are cropped for testing."""
 
+    pace: int = 25
+    """The two snippets of an OFF pair are 1/pace of the video apart, in training and after."""
+
 
 def normalise(
     snippets: UInt8[Tensor, "... C H W"], preprocessing: Preprocessing, *, modality: str

@@ -14,5 +14,6 @@ from ._scores import save_scores as save_scores
 from ._scoring import Failure as Failure
 from ._scoring import score_index as score_index
 from ._views import Views as Views
+from ._views import phases as phases
 from ._views import score_snippets as score_snippets
 from ._views import snippets_of as snippets_of

@@ -22,7 +22,7 @@ from marey.data import (
     segment_centres,
     ten_crops,
 )
-from marey.models import Network
+from marey.models import OFF, Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +57,18 @@ def snippets_of(
     return normalise(frames, preprocessing, modality=modality)
 
 
+def phases(model: Network, snippets: int) -> list[slice]:
+    """Return which of a video's snippets the network sees together.
+
+    OFF compares snippets 1/pace of the video apart. Where they lie closer, it sees every second
+    or third, from each start in turn; each snippet is seen once in all. TSN sees all at once.
+    """
+    if not isinstance(model, OFF):
+        return [slice(None)]
+    stride = min(max(round(snippets / model.preprocessing.pace), 1), snippets // 2)
+    return [slice(start, None, stride) for start in range(stride)]
+
+
 @torch.inference_mode()
 def score_snippets(
     model: Network,
@@ -75,6 +87,7 @@ def score_snippets(
             memory grows with it.
     """
     size, modality = model.preprocessing.size, model.modality
+    together = phases(model, len(snippets))
     device = next(model.parameters()).device
     snippets = snippets.to(device, non_blocking=True)
     if views.crops == 10:
@@ -82,10 +95,15 @@ def score_snippets(
     else:
         box = centre_box(snippets.shape[-2], snippets.shape[-1], size=size)
         clips = snippets[None, ..., box.top : box.top + size, box.left : box.left + size]
-    parts = [model(part) for part in clips.split(max(frames_at_once // clips.shape[1], 1))]
+    views_at_once = max(frames_at_once // clips.shape[1], 1)
+    parts = [
+        [model(part[:, snippets]) for snippets in together] for part in clips.split(views_at_once)
+    ]
     answers: dict[str, Float32[np.ndarray, " Y"]] = {}
-    for head in parts[0]:
-        logits = torch.cat([part[head] for part in parts]).float()  # V K Y
+    for head in parts[0][0]:
+        logits = torch.cat(
+            [torch.cat([heads[head] for heads in part], dim=1) for part in parts]
+        ).float()  # V K Y
         seen = logits.amax(dim=0) if views.over_crops == "max" else logits.mean(dim=0)
         answers[head] = seen.mean(dim=0).cpu().numpy()
     return answers

@@ -4,36 +4,41 @@ What is random in a step depends on the seed and the step's number alone, so a r
 interrupted anywhere goes on to the same weights, bit for bit on a CPU with as many threads.
 """
 
-import itertools
 import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import DataLoader
 from torch.utils.tensorboard import SummaryWriter
 
-from marey.data import EpochOrder, Key, Sample
-from marey.index import Index
+from marey.data import EpochOrder, Sample, SnippetDataset
 from marey.durable import write_text
 from marey.errors import MareyError
-from marey.evaluation import fit_head_weights
+from marey.index import Index
 from marey.models import Network, save_checkpoint
 from marey.settings import Training
 
 from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps, maps_of
 from ._optim import build_optimiser, learning_rate, set_learning_rate
 from ._run_folder import Progress, RunFolder
-from ._setup import build_network, choose_device, clips_of, divide, plain
-from ._validation import Look, Validation, looking_at_videos, validate
+from ._setup import WITHOUT_EFFECT, build_network, choose_device, clips_of, divide, plain, recipe_of
+from ._validation import (
+    Look,
+    Validation,
+    load_validation,
+    looking_at_videos,
+    save_validation,
+    validate,
+)
+from ._workers import batches_of, in_chunks, naming_dead_workers
 
 
 @runtime_checkable
@@ -61,7 +66,7 @@ class _Run:
     settings: Training
     model: Network
     optimiser: torch.optim.Optimizer
-    dataset: Any
+    dataset: SnippetDataset | MapsDataset
     held_out: Index
     kept_look: Look | None
     folder: RunFolder
@@ -76,6 +81,10 @@ class _Run:
     def validate(self) -> Validation:
         look = self.kept_look or looking_at_videos(self.model, self.held_out)
         return validate(self.held_out, look)
+
+    def save(self, progress: Progress) -> None:
+        self.board.flush()  # First, so that it has no gap before the place of the save.
+        self.folder.save(self.model, self.optimiser, progress)
 
 
 def fit(
@@ -97,33 +106,48 @@ def fit(
         UsageError: The settings, the index and the folder do not go together.
         MareyError: A loss was not finite; the message names the videos.
     """
-    torch.set_num_threads(settings.threads or torch.get_num_threads())
+    threads = torch.get_num_threads()
+    torch.set_num_threads(settings.threads or threads)
+    try:
+        with naming_dead_workers():
+            return _fit(settings, index, out, report, cache or out / "cache")
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _fit(settings: Training, index: Index, out: Path, report: Report, cache: Path) -> Outcome:
+    """Do what `fit` promises."""
     learn, held_out = divide(index, settings)
     steps = math.ceil(len(learn.entries) / settings.batch) * settings.epochs
     model = build_network(settings, index.classes).to(choose_device(settings.device))
     optimiser = build_optimiser(model, settings.optim)
-    folder = RunFolder(out, {**plain(asdict(settings)), "index": index.fingerprint})
-    progress, warning = folder.resume(model, optimiser)
+    folder = RunFolder(
+        out, {**plain(settings), "index": index.fingerprint}, may_change=WITHOUT_EFFECT
+    )
+    progress, damaged = folder.resume(model, optimiser)
+    if damaged:
+        place = f"going on from step {progress.step}" if progress.step else "starting anew"
+        report(f"{out}: {', '.join(damaged)} damaged; {place}", progress, steps)
+    if progress.epoch == settings.epochs and (kept := load_validation(folder)):
+        return Outcome(folder.model, progress.best_epoch, kept)
     folder.rewind_log(progress.step)
-    if warning:
-        report(warning, progress, steps)
 
-    dataset: Any = clips_of(learn, model, settings)
+    clips = clips_of(learn, model, settings)
+    dataset: SnippetDataset | MapsDataset = clips
     look = None
     if settings.cached_views:
-        cache = cache or out / "cache"
         say = partial(report, progress=progress, steps=steps)
-        views = cache_maps(model, dataset, settings, cache, report=say)
-        dataset = MapsDataset(dataset, views, settings.cached_views)
+        views = cache_maps(model, clips, settings, cache, report=say)
+        dataset = MapsDataset(clips, views, settings.cached_views)
         look = looking_at_kept_maps(model, held_out, settings, cache)
-    with SummaryWriter(str(out / "tensorboard"), purge_step=progress.step) as board:
+    with SummaryWriter(str(out / "tensorboard"), purge_step=progress.step + 1) as board:
         run = _Run(
             settings, model, optimiser, dataset, held_out, look, folder, board, report, steps
         )
         while progress.epoch < settings.epochs:
             progress = _learn(run, progress)
             progress = _judge(run, progress).after_epoch()
-            folder.save(model, optimiser, progress)
+            run.save(progress)
     return _finish(run, progress)
 
 
@@ -138,15 +162,18 @@ def _learn(run: _Run, progress: Progress) -> Progress:
         rate = learning_rate(progress.step, steps=run.steps, settings=settings.optim)
         set_learning_rate(optimiser, rate)
         videos = min(settings.batch, len(run.dataset) - progress.seen)
-        loss_sum = 0.0
+        loss_sum, numbers = 0.0, []
         for part in range(math.ceil(videos / settings.at_once)):
             batch = next(batches)
             torch.manual_seed(_seed(settings.seed, progress.step, part))
             losses = _losses(run, batch)
-            _require_finite(losses, batch, run)
+            shown = torch.as_tensor(batch.number)
+            _require_finite("loss", losses, shown, run)
             (losses.sum() / videos).backward()
             loss_sum += float(losses.detach().sum())
+            numbers.append(shown)
         norm = nn.utils.clip_grad_norm_(learnt, settings.optim.clip_norm)
+        _require_finite("gradient", norm.expand(videos), torch.cat(numbers), run)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
@@ -154,9 +181,13 @@ def _learn(run: _Run, progress: Progress) -> Progress:
         values = {"loss": loss_sum / videos, "learning_rate": rate, "gradient_norm": float(norm)}
         _log(run, progress, **values)
         run.report("step", progress, run.steps)
-        if time.monotonic() - saved > 60 * settings.save_minutes:
-            run.folder.save(run.model, optimiser, progress)
+        # The end of the pass is saved with what validation says of it.
+        due = time.monotonic() - saved >= 60 * settings.save_minutes
+        if due and progress.seen < len(run.dataset):
+            run.save(progress)
             saved = time.monotonic()
+    # Workers end here, or when `batches` is deleted, where an interruption would go unheard.
+    next(batches, None)
     return progress
 
 
@@ -198,21 +229,21 @@ def _judge(run: _Run, progress: Progress) -> Progress:
         progress,
         run.steps,
     )
-    if (seen.accuracy, -seen.loss) <= (progress.best_accuracy, -progress.best_loss):
-        return progress
-    run.folder.save_best(run.model)
-    return progress.with_best(accuracy=seen.accuracy, loss=seen.loss)
+    if (seen.accuracy, -seen.loss) > (progress.best_accuracy, -progress.best_loss):
+        run.folder.save_best(run.model)
+        return progress.with_best(accuracy=seen.accuracy, loss=seen.loss)
+    return progress
 
 
 def _finish(run: _Run, progress: Progress) -> Outcome:
     """Write the best network with the weights of its heads, fitted on the held-out videos."""
     run.folder.load_best(run.model)
     seen = run.validate()
-    fusion = fit_head_weights(seen.heads, seen.labels)
-    recipe = plain(asdict(run.settings)) | {"best_epoch": progress.best_epoch}
+    recipe = recipe_of(run.settings) | {"best_epoch": progress.best_epoch}
     path = run.folder.model
+    save_validation(seen, run.folder)
     save_checkpoint(
-        run.model, path, classes=run.held_out.classes, recipe=recipe, fusion=fusion
+        run.model, path, classes=run.held_out.classes, recipe=recipe, fusion=seen.weights
     )
     return Outcome(model=path, best_epoch=progress.best_epoch, validation=seen)
 
@@ -223,23 +254,13 @@ def _batches(run: _Run, progress: Progress) -> Iterator[Sample]:
     order = EpochOrder(
         len(run.dataset), seed=settings.seed, epoch=progress.epoch, start=progress.seen
     )
-
-    def pieces() -> Iterator[list[Key]]:
-        for step in _chunks(iter(order), settings.batch):
-            yield from _chunks(iter(step), settings.at_once)
-
-    loader = DataLoader(
-        run.dataset,
-        batch_sampler=list(pieces()),
-        num_workers=settings.workers,
-        pin_memory=run.device.type == "cuda",
-    )
-    return iter(loader)
-
-
-def _chunks(keys: Iterator[Key], size: int) -> Iterator[list[Key]]:
-    while chunk := list(itertools.islice(keys, size)):
-        yield chunk
+    pieces = [
+        piece
+        for step in in_chunks(order, settings.batch)
+        for piece in in_chunks(step, settings.at_once)
+    ]
+    pinned = run.device.type == "cuda"
+    return batches_of(run.dataset, pieces, workers=settings.workers, pinned=pinned)
 
 
 def _seed(*numbers: int) -> int:
@@ -247,16 +268,18 @@ def _seed(*numbers: int) -> int:
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
 
 
-def _require_finite(losses: Tensor, batch: Sample, run: _Run) -> None:
-    """Stop at a loss that is not a number, before it reaches the weights."""
-    broken = [int(n) for n, ok in zip(batch.number, losses.isfinite(), strict=True) if not ok]
-    if not broken:
+def _require_finite(what: str, values: Tensor, numbers: Tensor, run: _Run) -> None:
+    """Stop at a loss or gradient that is not a number, before it reaches the weights."""
+    finite = values.isfinite().cpu()
+    if finite.all():
         return
-    videos = [run.dataset.name_of(number) for number in broken]
-    write_text(run.folder.path / "not_finite.json", json.dumps(videos, indent=2) + "\n")
+    videos = [run.dataset.name_of(number) for number in numbers[~finite].tolist()]
+    file = run.folder.path / "not_finite.json"
+    write_text(file, json.dumps(videos, indent=2) + "\n")
+    others = f" and {len(videos) - 5} others in {file}" if len(videos) > 5 else ""
     raise MareyError(
-        f"the loss of {', '.join(videos[:5])} is not finite. The run stopped before it learnt "
-        f"from that; the last save in {run.folder.path} is good. Look at these videos, or "
+        f"the {what} of {', '.join(videos[:5])}{others} is not finite. The run stopped before it "
+        f"learnt from that; the last save in {run.folder.path} is good. Look at these videos, or "
         "lower optim.lr or optim.clip_norm"
     )
 

@@ -5,9 +5,11 @@ it. So it looks once at some views of each video, and training goes through them
 A view is drawn as it would be in training, from the seed, the view's number and the video.
 """
 
+import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,18 @@ import numpy as np
 import torch
 from jaxtyping import Float32
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from marey.data import Key, Sample, SnippetDataset, centre_box
+from marey.errors import CheckpointError, RefusedError
+from marey.evaluation import phases
 from marey.index import Entry, Index
 from marey.models import OFF, Network, for_inference, load_tensors, save_tensors
 from marey.nn import Maps
 from marey.settings import Training
 
 from ._validation import Look, centre_snippets
+from ._workers import batches_of
 
 # Settings that decide what a view shows.
 _OF_A_VIEW = ("modality", "views_seed", "sampling", "pace")
@@ -42,7 +47,7 @@ class MapsDataset(Dataset[Sample]):
 
     def __getitem__(self, key: Key) -> Sample:
         key = Key(key.epoch % self._views, key.number)
-        tensors, _ = load_tensors(_file(self._folder, self._clips, key))
+        tensors = _kept(_file(self._folder, self._clips, key))
         return Sample(tensors, self._clips.label(key.number), key.number)
 
     def name_of(self, number: int) -> str:
@@ -63,19 +68,32 @@ def cache_maps(
     view |= {"snippets": settings.snippets_per_video, "off": settings.is_off}
     folder = folder / f"train-{_name(model, view)}"
     keys = [Key(v, n) for v in range(settings.cached_views) for n in range(len(clips))]
-    absent = [key for key in keys if not _file(folder, clips, key).exists()]
-    if not absent:
-        return folder
+    with _alone_in(folder):
+        absent = [key for key in keys if not _file(folder, clips, key).exists()]
+        if absent:
+            _make(model, clips, absent, settings, folder, report)
+    return folder
+
+
+def _make(
+    model: Network,
+    clips: SnippetDataset,
+    keys: list[Key],
+    settings: Training,
+    folder: Path,
+    report: Callable[[str], None],
+) -> None:
+    """Make the maps of some views."""
     network = for_inference(model)
     device = next(network.parameters()).device
-    loader = DataLoader(clips, batch_sampler=[[key] for key in absent], num_workers=settings.workers)
+    samples = batches_of(clips, [[key] for key in keys], workers=settings.workers)
     with torch.inference_mode():
-        for done, (key, sample) in enumerate(zip(absent, loader, strict=True), start=1):
+        for done, (key, sample) in enumerate(zip(keys, samples, strict=True), start=1):
+            assert isinstance(sample.clip, Tensor)
             maps = network.maps(sample.clip.to(device))
             save_tensors(_file(folder, clips, key), _as_tensors(maps, settings), {})
-            if done % 250 == 0 or done == len(absent):
-                report(f"kept the backbone's maps of {done} of {len(absent)} views")
-    return folder
+            if done % 250 == 0 or done == len(keys):
+                report(f"kept the backbone's maps of {done} of {len(keys)} views")
 
 
 def looking_at_kept_maps(model: Network, held_out: Index, settings: Training, folder: Path) -> Look:
@@ -84,19 +102,29 @@ def looking_at_kept_maps(model: Network, held_out: Index, settings: Training, fo
     network = for_inference(model)
     device = next(model.parameters()).device
 
+    def make(entry: Entry, file: Path) -> None:
+        snippets = centre_snippets(network, held_out, entry)
+        box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
+        clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
+        maps = network.maps(clip[None].to(device))
+        save_tensors(file, _as_tensors(maps, settings), {})
+
     @torch.inference_mode()
     def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
         file = folder / f"{_digest(f'{entry.path} {entry.start} {entry.end}')}.safetensors"
         if not file.exists():
-            snippets = centre_snippets(network, held_out, entry)
-            box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
-            clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
-            maps = network.maps(clip[None].to(device))
-            save_tensors(file, _as_tensors(maps, settings), {})
-        tensors, _ = load_tensors(file)
-        maps, count = maps_of({name: tensor[None] for name, tensor in tensors.items()}, device)
-        heads = model.eval().heads(maps, snippets=count)
-        return {head: logits[0].mean(dim=0).cpu().numpy() for head, logits in heads.items()}
+            with _alone_in(folder):
+                make(entry, file)
+        tensors = _kept(file)
+        seen = []
+        for snippets in phases(model, len(tensors["features"])):
+            part = {name: tensor[None, snippets] for name, tensor in tensors.items()}
+            maps, count = maps_of(part, device)
+            seen.append(model.eval().heads(maps, snippets=count))
+        return {
+            head: torch.cat([heads[head][0] for heads in seen]).mean(dim=0).cpu().numpy()
+            for head in seen[0]
+        }
 
     return look
 
@@ -125,6 +153,27 @@ def _as_tensors(maps: Maps, settings: Training) -> dict[str, Tensor]:
         for level, tensors in maps.levels.items():
             kept |= {f"{level:02d}_{place:02d}": tensor for place, tensor in enumerate(tensors)}
     return {name: tensor.half().contiguous().cpu() for name, tensor in kept.items()}
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process makes maps in a folder; a killed one does not count."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        # Of this process alone: the workers that it forks do not hold the lock after its death.
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def _kept(file: Path) -> dict[str, Tensor]:
+    """Return kept maps."""
+    try:
+        tensors, _ = load_tensors(file)
+    except (CheckpointError, RefusedError) as error:
+        raise CheckpointError(
+            f"{file} is damaged; delete it, and the same command makes it again"
+        ) from error
+    return tensors
 
 
 def _name(model: Network, view: Mapping[str, Any]) -> str:

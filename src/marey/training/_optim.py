@@ -67,4 +67,3 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Give every group its share of the rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group["lr_factor"]
-

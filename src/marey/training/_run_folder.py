@@ -3,10 +3,11 @@
 `settings.json` says whose folder it is. `last.safetensors` holds weights, optimiser and place;
 `state.json` repeats the place for people. A save writes the new file whole before it replaces
 the old one, which stays as `previous.safetensors`: whichever of the two is intact is enough.
+`next.safetensors` is a save that an interruption left between the two steps.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ import torch
 from torch import Tensor
 
 from marey.durable import write_text
-from marey.errors import CheckpointError, UsageError
+from marey.errors import CheckpointError, RefusedError, UsageError
 from marey.models import Network, load_tensors, save_tensors
+
+_OURS = ("model.safetensors", "best.safetensors", "last.safetensors", "log.jsonl", "state.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,7 @@ class Progress:
 
     def with_best(self, *, accuracy: float, loss: float) -> "Progress":
         """Return the same place, with the pass under way as the best so far."""
-        return replace(
-            self, best_accuracy=accuracy, best_loss=loss, best_epoch=self.epoch + 1
-        )
+        return replace(self, best_accuracy=accuracy, best_loss=loss, best_epoch=self.epoch + 1)
 
     def after_epoch(self) -> "Progress":
         """Return the start of the next pass."""
@@ -66,20 +67,28 @@ class RunFolder:
 
     Args:
         path: The folder, made if needed.
-        identity: What the run depends on, plain JSON values. A folder of another run is refused.
+        settings: The run's settings, plain JSON values. A folder of another run is refused.
+        may_change: Settings that may be others when the run goes on.
 
     Raises:
         UsageError: The folder belongs to another run.
     """
 
-    def __init__(self, path: Path, identity: Mapping[str, Any]) -> None:
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], *, may_change: Collection[str] = ()
+    ) -> None:
         self.path = path
-        settings = path / "settings.json"
-        wanted = json.loads(json.dumps(identity))
-        if settings.exists():
-            _require_same(json.loads(settings.read_text()), wanted, path)
-        else:
-            write_text(settings, json.dumps(wanted, indent=2) + "\n")
+        file = path / "settings.json"
+        if file.exists():
+            _require_same(_settings_in(file), json.loads(json.dumps(settings)), path, may_change)
+            return
+        foreign = [name for name in _OURS if (path / name).exists()]
+        if foreign:
+            raise UsageError(
+                f"{path} has no settings.json, but {', '.join(foreign)}, which a run would "
+                "overwrite; give another --out"
+            )
+        write_text(file, json.dumps(settings, indent=2) + "\n")
 
     @property
     def model(self) -> Path:
@@ -87,13 +96,16 @@ class RunFolder:
         return self.path / "model.safetensors"
 
     @property
+    def validation(self) -> Path:
+        """Return where the logits of the held-out videos lie, as the finished network has them."""
+        return self.path / "validation.safetensors"
+
+    @property
     def best(self) -> Path:
         """Return where the best weights so far lie."""
         return self.path / "best.safetensors"
 
-    def save(
-        self, model: Network, optimiser: torch.optim.Optimizer, progress: Progress
-    ) -> None:
+    def save(self, model: Network, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
         """Save everything at a place in training."""
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         for number, state in optimiser.state_dict()["state"].items():
@@ -104,23 +116,30 @@ class RunFolder:
         if last.exists():
             last.replace(self.path / "previous.safetensors")
         fresh.replace(last)
-        write_text(self.path / "state.json", json.dumps(asdict(progress), indent=2) + "\n")
+        self._tell(progress)
 
-    def resume(self, model: Network, optimiser: torch.optim.Optimizer) -> tuple[Progress, str]:
-        """Put back the newest intact save and return its place, with a warning or nothing."""
-        warning = ""
+    def resume(
+        self, model: Network, optimiser: torch.optim.Optimizer
+    ) -> tuple[Progress, list[str]]:
+        """Put back the newest intact save and return its place, and which saves are damaged."""
+        damaged = []
         for name in ("next", "last", "previous"):
             path = self.path / f"{name}.safetensors"
             if not path.exists():
                 continue
             try:
                 tensors, metadata = load_tensors(path)
-            except CheckpointError as error:
-                warning = f"{error}; going on from the save before it"
+            except (CheckpointError, RefusedError):  # Damage can make it look like anything.
+                damaged.append(path.name)
                 continue
             _put_back(tensors, model, optimiser)
-            return Progress(**metadata["progress"]), warning
-        return Progress(), warning
+            progress = Progress(**metadata["progress"])
+            self._tell(progress)
+            return progress, damaged
+        return Progress(), damaged
+
+    def _tell(self, progress: Progress) -> None:
+        write_text(self.path / "state.json", json.dumps(asdict(progress), indent=2) + "\n")
 
     def save_best(self, model: Network) -> None:
         """Keep the weights that validation likes best so far."""
@@ -170,14 +189,39 @@ def _put_back(
         optimiser.load_state_dict({"state": state, "param_groups": groups})
 
 
-def _require_same(old: Mapping[str, Any], new: Mapping[str, Any], path: Path) -> None:
+def _settings_in(path: Path) -> dict[str, Any]:
+    """Return the settings that were written when the run began."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise UsageError(f"{path} is damaged, or not of a run; give another --out")
+    return settings
+
+
+def _require_same(
+    old: Mapping[str, Any], new: Mapping[str, Any], path: Path, may_change: Collection[str]
+) -> None:
+    old, new = _flat(old), _flat(new)
     differences = [
         f"{name} was {old.get(name)!r}, is {new.get(name)!r}"
         for name in sorted(set(old) | set(new))
-        if old.get(name) != new.get(name)
+        if old.get(name) != new.get(name) and name not in may_change
     ]
     if differences:
         raise UsageError(
             f"{path} holds a run with other settings: {'; '.join(differences[:5])}. "
             "Repeat its settings to go on with it, or give another --out"
         )
+
+
+def _flat(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return nested settings under names as one gives them on the command line."""
+    answer: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            answer |= {f"{name}.{inner}": setting for inner, setting in value.items()}
+        else:
+            answer[name] = value
+    return answer

@@ -1,6 +1,6 @@
 """From settings to the parts of a run."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -8,13 +8,13 @@ from typing import Any
 import torch
 
 from marey.data import SnippetDataset, caffe_draws, paced_draws, segment_draws
-from marey.index import Index, hold_out
 from marey.errors import UsageError
+from marey.index import Index, hold_out
 from marey.models import OFF, TSN, Network, build_model, load_imagenet, load_model
 from marey.settings import Training
 
-# Settings that may change while a run goes on.
-_WITHOUT_EFFECT = ("workers", "save_minutes")
+# Settings that the result does not depend on.
+WITHOUT_EFFECT = ("workers", "save_minutes")
 
 
 def choose_device(name: str) -> torch.device:
@@ -67,6 +67,7 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         gradient=gradient,
         gradient_dropout=settings.gradient_dropout if settings.is_off else None,
     )
+    model.preprocessing = replace(model.preprocessing, pace=settings.pace)
     if isinstance(model, OFF):
         assert settings.init is not None
         _start_from(model.tsn, settings.init, classes)
@@ -125,14 +126,11 @@ def clips_of(index: Index, model: Network, settings: Training) -> SnippetDataset
     )
 
 
+def plain(settings: Training) -> dict[str, Any]:
+    """Return all settings as JSON can hold them."""
+    return asdict(settings) | {"init": None if settings.init is None else str(settings.init)}
+
+
 def recipe_of(settings: Training) -> dict[str, Any]:
     """Return the settings that the result depends on, as JSON can hold them."""
-    values = asdict(settings)
-    for name in _WITHOUT_EFFECT:
-        del values[name]
-    return values | {"init": None if settings.init is None else str(settings.init)}
-
-
-def plain(values: Any) -> dict[str, Any]:
-    """Return settings as JSON can hold them."""
-    return {k: plain(v) if isinstance(v, dict) else str(v) if isinstance(v, Path) else v for k, v in values.items()}
+    return {name: value for name, value in plain(settings).items() if name not in WITHOUT_EFFECT}

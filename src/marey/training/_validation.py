@@ -10,17 +10,20 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from marey.data import part_of
-from marey.index import Entry, Index
+from marey.errors import MareyError
 from marey.evaluation import (
     Views,
+    fit_head_weights,
     fuse_heads,
-    head_weights,
     score_snippets,
     snippets_of,
     top_k_accuracy,
 )
-from marey.models import Network, for_inference
+from marey.index import Entry, Index
+from marey.models import Network, for_inference, load_tensors, save_tensors
 from marey.video import open_video
+
+from ._run_folder import RunFolder
 
 # One look at each video: quick, and the same at every epoch.
 _VIEWS = Views(snippets=25, crops=1)
@@ -33,13 +36,16 @@ class Validation:
     heads: Mapping[str, Float32[np.ndarray, "N Y"]]
     labels: Int64[np.ndarray, " N"]
     accuracy: float
-    """Share recognised by the heads together, weighed as published."""
+    """Share recognised by the heads together."""
 
     loss: float
     """Their cross-entropy."""
 
     by_head: Mapping[str, float]
     """Share recognised by each head alone, by `accuracy_<head>`."""
+
+    weights: Mapping[str, float]
+    """Of each head, fitted on these videos."""
 
 
 Look = Callable[[Entry], Mapping[str, Float32[np.ndarray, " Y"]]]
@@ -56,9 +62,7 @@ def looking_at_videos(model: Network, held_out: Index) -> Look:
     return look
 
 
-def centre_snippets(
-    network: Network, held_out: Index, entry: Entry
-) -> Float[Tensor, "K C H W"]:
+def centre_snippets(network: Network, held_out: Index, entry: Entry) -> Float[Tensor, "K C H W"]:
     """Return what validation sees of a video."""
     with open_video(held_out.file(entry)) as whole:
         return snippets_of(
@@ -74,7 +78,8 @@ def validate(held_out: Index, look: Look) -> Validation:
     rows = [look(entry) for entry in held_out.entries]
     heads = {head: np.stack([row[head] for row in rows]) for head in rows[0]}
     labels = np.array(held_out.labels, dtype=np.int64)
-    fused = fuse_heads(heads, head_weights(heads, {}))
+    weights = fit_head_weights(heads, labels)
+    fused = fuse_heads(heads, weights)
     loss = F.cross_entropy(torch.from_numpy(fused), torch.from_numpy(labels))
     return Validation(
         heads=heads,
@@ -85,4 +90,31 @@ def validate(held_out: Index, look: Look) -> Validation:
             f"accuracy_{head}": top_k_accuracy(logits, labels, k=1)
             for head, logits in heads.items()
         },
+        weights=weights,
+    )
+
+
+def save_validation(seen: Validation, folder: RunFolder) -> None:
+    """Keep what the held-out videos say of the finished network."""
+    tensors = {f"head.{name}": torch.from_numpy(logits) for name, logits in seen.heads.items()}
+    tensors["labels"] = torch.from_numpy(seen.labels)
+    said = {"accuracy": seen.accuracy, "loss": seen.loss, "by_head": dict(seen.by_head)}
+    said["weights"] = dict(seen.weights)
+    save_tensors(folder.validation, tensors, said | {"heads": list(seen.heads)})
+
+
+def load_validation(folder: RunFolder) -> Validation | None:
+    """Return what `save_validation` kept, or nothing if that or the network is not intact."""
+    try:
+        load_tensors(folder.model)
+        tensors, said = load_tensors(folder.validation)
+    except MareyError:
+        return None
+    return Validation(
+        heads={name: tensors[f"head.{name}"].numpy() for name in said["heads"]},
+        labels=tensors["labels"].numpy(),
+        accuracy=said["accuracy"],
+        loss=said["loss"],
+        by_head=said["by_head"],
+        weights=said["weights"],
     )
