@@ -83,7 +83,8 @@ def test_bytes_reach_the_disk_before_the_name_and_the_name_before_the_end(
     monkeypatch.setattr(os, "replace", logged_replace)
     write_text(tmp_path / "notes.txt", "new")
     first, *rest = done
-    assert first.startswith("sync .notes.txt")
+    assert first.startswith("sync .")
+    assert first.endswith(".partial.txt")
     assert rest == ["name notes.txt", f"sync {tmp_path.name}"]
 
 
@@ -110,3 +111,9 @@ def test_text_is_utf_8_with_plain_newlines(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     write_text(path, "à\nb\n")
     assert path.read_bytes() == b"\xc3\xa0\nb\n"
+
+
+def test_a_name_as_long_as_names_can_be_is_written(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 251 + ".txt")
+    write_text(path, "text")
+    assert path.read_text() == "text"

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 
@@ -15,7 +16,9 @@ def complete_file(path: Path) -> Iterator[Path]:
     a killed run is overwritten; after an exception nothing is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial{path.suffix}")
+    # Of a fixed length, because the name itself may be as long as names can be.
+    short = sha256(path.name.encode(errors="surrogateescape")).hexdigest()[:16]
+    temporary = path.with_name(f".{short}.partial{path.suffix[:16]}")
     try:
         yield temporary
         _sync(temporary)

@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def test_the_best_pass_by_held_out_videos_is_kept(
         if accuracy is None:
             return seen
         kept.append(seen.heads["tsn"])
-        return type(seen)(seen.heads, seen.labels, accuracy, 1.0, seen.by_head)
+        return replace(seen, accuracy=accuracy, loss=1.0)
 
     monkeypatch.setattr(loop, "validate", validate)
     outcome, _ = runs.to_the_end(short(epochs=4), tmp_path / "run")
@@ -265,7 +266,7 @@ def test_missing_videos_are_named_together_before_anything_is_written(
     ("change", "words"),
     [
         ({"modality": "flow"}, "rgb or rgbdiff"),
-        ({"device": "gpu"}, "no device 'gpu'"),
+        ({"device": "gpu"}, "no device is called 'gpu'"),
         ({"frozen_stages": 0, "model": "tsn_efficientnet"}, "did you mean tsn_efficientnet_lite0"),
     ],
 )

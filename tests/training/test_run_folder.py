@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from marey.durable import complete_file
 from marey.errors import UsageError
 from marey.models import TSN, build_model
 from marey.settings import Optimisation
@@ -97,7 +98,10 @@ def test_a_save_that_was_cut_short_between_two_names_counts(folder: RunFolder) -
 
 def test_saving_over_what_a_killed_save_left_works(folder: RunFolder) -> None:
     save_twice(folder)
-    (folder.path / ".next.safetensors.partial.safetensors").write_bytes(b"half")
+    with complete_file(folder.path / "next.safetensors") as temporary:
+        temporary.touch()
+    temporary.write_bytes(b"half")
+    (folder.path / "next.safetensors").unlink()
     bench, _, _ = resumed(folder)
     folder.save(bench.model, bench.optimiser, Progress(step=3))
     assert not list(folder.path.glob(".*"))

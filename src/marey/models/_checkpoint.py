@@ -95,8 +95,8 @@ def load_model(path: Path | str) -> TSN | OFF:
 
 
 def _blank(name: str, keywords: Mapping[str, Any]) -> TSN | OFF:
-    """Return a network whose weights have no memory yet."""
-    with torch.device("meta"):
+    """Return a network of random weights, to be replaced, drawing nothing from the global seed."""
+    with torch.random.fork_rng(devices=[]):
         return build_model(name, **keywords)
 
 

@@ -23,13 +23,13 @@ from marey.data import EpochOrder, Sample, SnippetDataset
 from marey.durable import write_text
 from marey.errors import MareyError
 from marey.index import Index
-from marey.models import Network, save_checkpoint
+from marey.models import Network, choose_device, save_checkpoint
 from marey.settings import Training
 
 from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps, maps_of
 from ._optim import build_optimiser, learning_rate, set_learning_rate
 from ._run_folder import Progress, RunFolder
-from ._setup import WITHOUT_EFFECT, build_network, choose_device, clips_of, divide, plain, recipe_of
+from ._setup import WITHOUT_EFFECT, build_network, clips_of, divide, plain, recipe_of
 from ._validation import (
     Look,
     Validation,

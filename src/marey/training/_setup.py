@@ -17,22 +17,6 @@ from marey.settings import Training
 WITHOUT_EFFECT = ("workers", "save_minutes")
 
 
-def choose_device(name: str) -> torch.device:
-    """Return the device by name; `auto` is the GPU if there is one.
-
-    Raises:
-        UsageError: There is no such device.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise UsageError("device cuda was asked for, but torch sees no GPU; try --device cpu")
-    try:
-        return torch.device(name)
-    except RuntimeError as error:
-        raise UsageError(f"no device {name!r}; there are auto, cpu and cuda") from error
-
-
 def divide(index: Index, settings: Training) -> tuple[Index, Index]:
     """Return the videos to learn from and those that choose the checkpoint.
 

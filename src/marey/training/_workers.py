@@ -1,10 +1,12 @@
 """Processes that decode ahead of training."""
 
 import itertools
+import os
 import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from types import TracebackType
 
 from torch.utils.data import DataLoader, Dataset
@@ -32,7 +34,7 @@ def batches_of(
         batch_sampler=keys,  # type: ignore[arg-type]
         num_workers=workers,
         pin_memory=pinned,
-        worker_init_fn=_follow,
+        worker_init_fn=partial(_follow, os.getpid()),
     )
     try:
         yield from loader
@@ -63,8 +65,10 @@ def naming_dead_workers() -> Iterator[None]:
         ) from error
 
 
-def _follow(worker: int) -> None:
+def _follow(training: int, worker: int) -> None:
     """Leave interruptions to the training process, in the process of a worker."""
+    if os.getppid() != training:  # It was killed already; DataLoader would wait for ever.
+        os._exit(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     sys.excepthook = _tell_unless_hung_up
 
