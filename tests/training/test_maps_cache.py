@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,18 @@ def test_fewer_views_and_other_videos_use_what_is_there(
     cache.make()
     new = len({entry.path for entry in cache.learn.entries} - known)
     assert cache.said == ([f"kept the backbone's maps of {new} of {new} views"] if new else [])
+
+
+def test_another_video_of_the_same_name_has_maps_of_its_own(
+    short: Short, films: Index, tmp_path: Path
+) -> None:
+    Cache(short(cached_views=1), films, tmp_path / "cache").make()
+    shutil.copytree(films.root, tmp_path / "others")
+    others = Index(tmp_path / "others", films.entries, films.classes)
+    cache = Cache(short(cached_views=1), others, tmp_path / "cache")
+    cache.make()
+    count = len(cache.learn.entries)
+    assert cache.said == [f"kept the backbone's maps of {count} of {count} views"]
 
 
 def test_damaged_maps_are_named_with_what_to_do(short: Short, films: Index, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -80,6 +81,10 @@ class SnippetDataset(torch.utils.data.Dataset[Sample]):
     def label(self, number: int) -> int:
         """Return the class of a video."""
         return self._index.label_number(self._index.entries[number])
+
+    def file_of(self, number: int) -> Path:
+        """Return where a video lies."""
+        return self._index.file(self._index.entries[number])
 
     def name_of(self, number: int) -> str:
         """Return what tells a video, or a stretch of one, from all others."""

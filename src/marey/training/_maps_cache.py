@@ -111,7 +111,8 @@ def looking_at_kept_maps(model: Network, held_out: Index, settings: Training, fo
 
     @torch.inference_mode()
     def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
-        file = folder / f"{_digest(f'{entry.path} {entry.start} {entry.end}')}.safetensors"
+        name = _content(held_out.file(entry), f"{entry.start} {entry.end}")
+        file = folder / f"{name}.safetensors"
         if not file.exists():
             with _alone_in(folder):
                 make(entry, file)
@@ -187,8 +188,12 @@ def _name(model: Network, view: Mapping[str, Any]) -> str:
 
 
 def _file(folder: Path, clips: SnippetDataset, key: Key) -> Path:
-    return folder / f"{key.epoch:03d}" / f"{_digest(clips.name_of(key.number))}.safetensors"
+    name = _content(clips.file_of(key.number), clips.name_of(key.number))
+    return folder / f"{key.epoch:03d}" / f"{name}.safetensors"
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+def _content(video: Path, part: str) -> str:
+    """Return a name for part of a video as it is now; another video of its path has another."""
+    about = video.stat()
+    text = f"{video.resolve()} {about.st_size} {about.st_mtime_ns} {part}"
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:24]
