@@ -2,7 +2,8 @@
 
 It reads requests, a line of JSON each: to start the command line in a copy of this process, in
 a session of its own, or to tell its exit code. There the command line knows tiny networks.
-The point `replace:5:before` makes it kill itself before its fifth call of `os.replace`.
+The point `replace:5:before` makes it kill itself before its fifth call of `os.replace`, and
+`replace:5:before:interrupt` send itself and its workers what Ctrl-C sends.
 """
 
 import itertools
@@ -51,17 +52,18 @@ def become(arguments: list[str], said: str, point: str | None) -> None:
 
 
 def kill_at(point: str) -> None:
-    name, number, when = point.split(":")
+    name, number, when, *rest = point.split(":")
+    signal_sent = signal.SIGINT if rest == ["interrupt"] else signal.SIGKILL
     real = getattr(os, name)
     calls = itertools.count(1)
 
     def call(*arguments: Any) -> Any:
         now = next(calls) == int(number)
         if now and when == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.killpg(0, signal_sent)
         answer = real(*arguments)
-        if now:
-            os.kill(os.getpid(), signal.SIGKILL)
+        if now and when == "after":
+            os.killpg(0, signal_sent)
         return answer
 
     setattr(os, name, call)

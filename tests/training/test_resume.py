@@ -313,12 +313,10 @@ def test_a_run_killed_thrice_ends_in_the_same_bytes(
 def test_an_interrupted_run_says_so_and_goes_on(
     runs: Any, short: Short, tmp_path: Path, start: Start
 ) -> None:
-    settings = short(epochs=MANY_EPOCHS, workers=1)
+    # Every step is saved, so the eighth file is named while workers decode.
+    settings = short(epochs=MANY_EPOCHS, workers=1, save_minutes=0.0)
     out = tmp_path / "run"
-    process = start(settings, out)
-    while lines_in(out / "log.jsonl") < 5 and process.poll() is None:
-        time.sleep(0.002)
-    os.killpg(process.pid, signal.SIGINT)  # As Ctrl-C does, which reaches workers too.
+    process = start(settings, out, point="replace:8:before:interrupt")
     assert process.wait() == 130
     said = (tmp_path / "said.txt").read_text()
     assert "Traceback" not in said
