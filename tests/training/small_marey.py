@@ -44,6 +44,8 @@ def answer(what: object) -> None:
 def become(arguments: list[str], said: str, point: str | None) -> None:
     """Turn the copy of this process into what a shell would have started."""
     os.setsid()
+    # What runs in the background of a shell is born deaf to it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for stream in (1, 2):
         os.dup2(os.open(said, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
