@@ -1,6 +1,8 @@
 """Files that appear under their final name only when they are complete."""
 
+import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import sha256
@@ -16,9 +18,7 @@ def complete_file(path: Path) -> Iterator[Path]:
     a killed run is overwritten; after an exception nothing is left.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Of a fixed length, because the name itself may be as long as names can be.
-    short = sha256(path.name.encode(errors="surrogateescape")).hexdigest()[:16]
-    temporary = path.with_name(f".{short}.partial{path.suffix[:16]}")
+    temporary = _beside(path)
     try:
         yield temporary
         _sync(temporary)
@@ -28,10 +28,56 @@ def complete_file(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def complete_folder(path: Path) -> Iterator[Path]:
+    """Yield a new folder beside `path`, which takes its name when the block ends well.
+
+    As `complete_file`; a folder of that name must not exist yet.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            _sync(file)
+        _sync(temporary)
+        temporary.rename(path)
+        _sync(path.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Wait until no other process works in a folder this way; a killed one does not count."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("a") as file:
+        # Of this process alone: the workers that it forks do not hold the lock after its death.
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        yield
+
+
+def append_line(path: Path, line: str) -> None:
+    """Add a line to a file; it is on the disk when this returns."""
+    with path.open("a", encoding="utf-8", newline="\n") as file:
+        file.write(f"{line}\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 with plain newlines, complete or not at all."""
     with complete_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _beside(path: Path) -> Path:
+    """Return a name beside a path for what is not complete yet."""
+    # Of a fixed length, because the name itself may be as long as names can be.
+    short = sha256(path.name.encode(errors="surrogateescape")).hexdigest()[:16]
+    return path.with_name(f".{short}.partial{path.suffix[:16]}")
 
 
 def _sync(path: Path) -> None:

@@ -55,6 +55,12 @@ class Training:
     modality: Literal["rgb", "flow", "rgbdiff"] = "rgb"
     """What the network looks at."""
 
+    flow: Path | None = None
+    """Folder of flow for the modality `flow`, as `marey flow` or TSN's tools write it."""
+
+    on_the_fly: bool = False
+    """Or compute flow by DIS while training, with nothing kept on the disk."""
+
     gradient: Literal["diagonal", "sobel"] = "diagonal"
     """Spatial gradient of an OFF network on RGB."""
 
@@ -144,6 +150,15 @@ class Training:
             raise UsageError(f"hold_out must be between 0 and 1, got {self.hold_out}")
         if self.cached_views and not (self.is_off or self.frozen_stages == -1):
             raise UsageError("cached_views needs a frozen backbone: set frozen_stages to -1")
+        if self.modality != "flow" and (self.flow or self.on_the_fly):
+            raise UsageError(
+                f"flow and on_the_fly are for the modality flow; this run is for {self.modality}"
+            )
+        if self.modality == "flow" and (self.flow is None) is not self.on_the_fly:
+            raise UsageError(
+                "training on flow needs --flow FOLDER (`marey flow` makes it) or --on-the-fly, "
+                f"and {'not both' if self.on_the_fly else 'got neither'}"
+            )
         if self.is_off and self.init is None:
             raise UsageError(
                 f"{self.model} is trained on top of a TSN: give its checkpoint with --init"

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from marey.errors import UsageError
+
 from ._progress import progress_bar
 
 if TYPE_CHECKING:
     from marey.evaluation import Scores
+    from marey.index import Index
 
 
 def test(
@@ -28,6 +31,9 @@ def test(
     frames_at_once: int = 50,
     threads: int | None = None,
     device: str = "auto",
+    flow: Path | None = None,
+    on_the_fly: bool = False,
+    any_flow: bool = False,
     json: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
@@ -42,21 +48,27 @@ def test(
         model: A bundled network (see `marey models`) or a checkpoint file.
         index: Index of videos, as `marey prepare` writes it.
         out: Scores to write; `<model>-<index>.npz` right here unless given.
-        split: Which videos: train, val or test.
+        split: Which videos: train, val or test. Where the index has no val, those that the
+            network's training held out.
         snippets: Snippets of each video.
         crops: Crops of each snippet: the centre, or corners and centre plain and mirrored.
         over_crops: How the crops' logits become one; the original takes their maximum.
         frames_at_once: Crops in the network at once; memory grows with it.
         threads: CPU threads; all cores unless given.
         device: auto, cpu or cuda.
+        flow: Folder of flow, for a network that looks at flow.
+        on_the_fly: Compute flow by DIS instead.
+        any_flow: Take flow by another method than the network learnt from.
         json: Print the figures as JSON.
         quiet: Show no progress.
     """
     import torch
 
     from marey.allocator import keep_freed_memory
+    from marey.data import Source, Videos, flow_source
     from marey.durable import write_text
     from marey.evaluation import Views, save_scores, score_index
+    from marey.flow import stored_method
     from marey.index import read_index
     from marey.models import choose_device, for_inference, load_named
 
@@ -64,7 +76,7 @@ def test(
     torch.set_num_threads(threads or torch.get_num_threads())
     network = load_named(model)
     whole = read_index(index, classes=network.classes)
-    videos = whole.only(split)
+    videos = _part(whole, split, network.recipe)
     out = out or Path(f"{Path(model).stem}-{index.stem}.npz")
     unfinished = out.with_name(f"{out.name}.unfinished")
     meta = {
@@ -75,6 +87,13 @@ def test(
         "split": split,
         "fusion": network.fusion,
     }
+    source: Source = Videos()
+    if network.modality == "flow":
+        known = "" if any_flow else network.preprocessing.flow
+        source = flow_source(folder=flow, on_the_fly=on_the_fly, learnt_from=known)
+        meta["flow"] = stored_method(flow) if flow else "dis"
+    elif flow or on_the_fly:
+        raise UsageError(f"{model} looks at {network.modality}, not at flow; leave flow out")
     with progress_bar(quiet=quiet) as bar:
         task = bar.add_task("testing", total=len(videos.entries))
         scores, failures = score_index(
@@ -85,6 +104,7 @@ def test(
             unfinished=unfinished,
             frames_at_once=frames_at_once,
             each=lambda entry: bar.advance(task),
+            source=source,
         )
     save_scores(scores, out)
     figures = {"scores": str(out), **_figures(scores, network.fusion)}
@@ -98,6 +118,15 @@ def test(
         print(f"marey: unusable: {failure.reason}", file=sys.stderr)
     if failures:
         sys.exit(3)
+
+
+def _part(whole: "Index", split: str, recipe: dict[str, Any]) -> "Index":
+    """Return the videos of a split; where there is no `val`, those that training held out."""
+    if split == "val" and "val" not in whole.splits and "hold_out" in recipe:
+        from marey.index import hold_out
+
+        whole = hold_out(whole, fraction=recipe["hold_out"], seed=recipe["hold_out_seed"])
+    return whole.only(split)
 
 
 def _figures(scores: "Scores", fusion: dict[str, float]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from ._dataset import Key as Key
 from ._dataset import Sample as Sample
 from ._dataset import SnippetDataset as SnippetDataset
 from ._part import Part as Part
+from ._part import WholeVideo as WholeVideo
 from ._part import part_of as part_of
 from ._preprocessing import Preprocessing as Preprocessing
 from ._preprocessing import normalise as normalise
@@ -29,3 +30,8 @@ from ._sampling import segment_draws as segment_draws
 from ._snippets import SPANS as SPANS
 from ._snippets import FrameSource as FrameSource
 from ._snippets import read_snippets as read_snippets
+from ._source import FlowOnTheFly as FlowOnTheFly
+from ._source import Source as Source
+from ._source import StoredFlow as StoredFlow
+from ._source import Videos as Videos
+from ._source import flow_source as flow_source

@@ -11,13 +11,13 @@ from numpy.random import Generator
 from torch import Tensor
 
 from marey.index import Entry, Index
-from marey.video import open_video
 
 from ._crops import FLOW_SCALES, RGB_SCALES, crop, mirror, multi_scale_box
 from ._part import part_of
 from ._preprocessing import Preprocessing, normalise
 from ._sampling import Places
 from ._snippets import SPANS, read_snippets
+from ._source import Source, Videos
 
 
 @runtime_checkable
@@ -62,12 +62,14 @@ class SnippetDataset(torch.utils.data.Dataset[Sample]):
         preprocessing: Preprocessing,
         draw: Draw,
         seed: int,
+        source: Source | None = None,
     ) -> None:
         self._index = index
         self._modality = modality
         self._preprocessing = preprocessing
         self._draw = draw
         self._seed = seed
+        self._source = source or Videos()
 
     def __len__(self) -> int:
         return len(self._index.entries)
@@ -83,8 +85,8 @@ class SnippetDataset(torch.utils.data.Dataset[Sample]):
         return self._index.label_number(self._index.entries[number])
 
     def file_of(self, number: int) -> Path:
-        """Return where a video lies."""
-        return self._index.file(self._index.entries[number])
+        """Return where the frames of a video, or its flow, lie."""
+        return self._source.made_from(self._index, self._index.entries[number])
 
     def name_of(self, number: int) -> str:
         """Return what tells a video, or a stretch of one, from all others."""
@@ -95,7 +97,7 @@ class SnippetDataset(torch.utils.data.Dataset[Sample]):
 
     def _clip(self, entry: Entry, rng: Generator) -> Tensor:
         span = SPANS[self._modality]
-        with open_video(self._index.file(entry)) as whole:
+        with self._source.open(self._index, entry) as whole:
             video = part_of(whole, start=entry.start, end=entry.end)
             frames = read_snippets(video, self._draw(len(video), rng=rng, span=span), span=span)
         scales = FLOW_SCALES if self._modality == "flow" else RGB_SCALES

@@ -2,20 +2,44 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import UInt8
 
 from marey.errors import VideoError
-from marey.video import FrameFolder, VideoReader
+
+
+@runtime_checkable
+class WholeVideo(Protocol):
+    """What parts are taken of: a video, a folder of frames, or the flow of either."""
+
+    @property
+    def path(self) -> Path:
+        """Where it lies."""
+        ...
+
+    @property
+    def fps(self) -> float:
+        """Frames per second."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the frames, or pairs of them."""
+        ...
+
+    def frames_at(self, indices: Sequence[int], /) -> UInt8[np.ndarray, "T H W C"]:
+        """Return the frames at `indices`, in that order."""
+        ...
 
 
 class Part:
     """The frames of a video from one to another, numbered from zero."""
 
-    def __init__(self, video: VideoReader | FrameFolder, first: int, frames: int) -> None:
+    def __init__(self, video: WholeVideo, first: int, frames: int) -> None:
         self._video = video
-        self._first = first
+        self.first = first
         self._frames = frames
 
     def __len__(self) -> int:
@@ -32,10 +56,10 @@ class Part:
                 raise IndexError(
                     f"{self._video.path}: no frame {index} in a part of {self._frames} frames"
                 )
-        return self._video.frames_at([self._first + index for index in indices])
+        return self._video.frames_at([self.first + index for index in indices])
 
 
-def part_of(video: VideoReader | FrameFolder, *, start: float | None, end: float | None) -> Part:
+def part_of(video: WholeVideo, *, start: float | None, end: float | None) -> Part:
     """Return the frames shown from `start` until just before `end`, both in seconds.
 
     Raises:

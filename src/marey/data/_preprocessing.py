@@ -33,6 +33,9 @@ class Preprocessing:
     pace: int = 25
     """The two snippets of an OFF pair are 1/pace of the video apart, in training and after."""
 
+    flow: str = ""
+    """Method of the flow that the network learnt from; empty if unknown, or no flow."""
+
 
 def normalise(
     snippets: UInt8[Tensor, "... C H W"], preprocessing: Preprocessing, *, modality: str

@@ -13,12 +13,11 @@ import numpy as np
 from jaxtyping import Float32
 from torch import Tensor
 
-from marey.data import part_of
+from marey.data import Source, Videos, part_of
 from marey.durable import complete_file
 from marey.errors import UsageError, VideoError
 from marey.index import Entry, Index
 from marey.models import Network
-from marey.video import open_video
 
 from ._scores import Scores
 from ._views import Views, score_snippets, snippets_of
@@ -43,6 +42,7 @@ def score_index(
     unfinished: Path,
     frames_at_once: int = 50,
     each: Callable[[Entry], None] = lambda entry: None,
+    source: Source | None = None,
 ) -> tuple[Scores, list[Failure]]:
     """Score all videos of an index and return the scores and what could not be scored.
 
@@ -58,11 +58,15 @@ def score_index(
         unfinished: Where answers wait.
         frames_at_once: See `score_snippets`.
         each: Called after each video.
+        source: Where the frames come from; the videos unless given.
     """
     _claim(unfinished, {"meta": meta, "views": views.as_json(), "videos": _paths(index)})
     rows: list[tuple[int, Answers]] = []
     failures: list[Failure] = []
-    for number, entry, snippets in _decoded_ahead(model, index, views=views, unfinished=unfinished):
+    ahead = _decoded_ahead(
+        model, index, views=views, unfinished=unfinished, source=source or Videos()
+    )
+    for number, entry, snippets in ahead:
         kept = unfinished / f"{number:08d}.npz"
         if isinstance(snippets, VideoError):
             failures.append(Failure(entry.path, str(snippets)))
@@ -91,7 +95,7 @@ def score_index(
 
 
 def _decoded_ahead(
-    model: Network, index: Index, *, views: Views, unfinished: Path
+    model: Network, index: Index, *, views: Views, unfinished: Path, source: Source
 ) -> Iterator[tuple[int, Entry, Tensor | VideoError | None]]:
     """Yield each video's snippets, the next one decoding while this one is looked at."""
 
@@ -100,7 +104,7 @@ def _decoded_ahead(
             return None
         entry = index.entries[number]
         try:
-            with open_video(index.file(entry)) as whole:
+            with source.open(index, entry) as whole:
                 return snippets_of(
                     part_of(whole, start=entry.start, end=entry.end),
                     views=views,

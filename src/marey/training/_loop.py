@@ -29,7 +29,7 @@ from marey.settings import Training
 from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps, maps_of
 from ._optim import build_optimiser, learning_rate, set_learning_rate
 from ._run_folder import Progress, RunFolder
-from ._setup import WITHOUT_EFFECT, build_network, clips_of, divide, plain, recipe_of
+from ._setup import WITHOUT_EFFECT, build_network, clips_of, divide, plain, recipe_of, source_of
 from ._validation import (
     Look,
     Validation,
@@ -79,7 +79,9 @@ class _Run:
         return next(self.model.parameters()).device
 
     def validate(self) -> Validation:
-        look = self.kept_look or looking_at_videos(self.model, self.held_out)
+        look = self.kept_look or looking_at_videos(
+            self.model, self.held_out, source_of(self.settings)
+        )
         return validate(self.held_out, look)
 
     def save(self, progress: Progress) -> None:
@@ -139,7 +141,7 @@ def _fit(settings: Training, index: Index, out: Path, report: Report, cache: Pat
         say = partial(report, progress=progress, steps=steps)
         views = cache_maps(model, clips, settings, cache, report=say)
         dataset = MapsDataset(clips, views, settings.cached_views)
-        look = looking_at_kept_maps(model, held_out, settings, cache)
+        look = looking_at_kept_maps(model, held_out, settings, cache, source_of(settings))
     with SummaryWriter(str(out / "tensorboard"), purge_step=progress.step + 1) as board:
         run = _Run(
             settings, model, optimiser, dataset, held_out, look, folder, board, report, steps

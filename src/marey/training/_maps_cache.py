@@ -5,11 +5,9 @@ it. So it looks once at some views of each video, and training goes through them
 A view is drawn as it would be in training, from the seed, the view's number and the video.
 """
 
-import fcntl
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,8 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from marey.data import Key, Sample, SnippetDataset, centre_box
+from marey.data import Key, Sample, SnippetDataset, Source, centre_box
+from marey.durable import alone_in
 from marey.errors import CheckpointError, RefusedError
 from marey.evaluation import phases
 from marey.index import Entry, Index
@@ -68,7 +67,7 @@ def cache_maps(
     view |= {"snippets": settings.snippets_per_video, "off": settings.is_off}
     folder = folder / f"train-{_name(model, view)}"
     keys = [Key(v, n) for v in range(settings.cached_views) for n in range(len(clips))]
-    with _alone_in(folder):
+    with alone_in(folder):
         absent = [key for key in keys if not _file(folder, clips, key).exists()]
         if absent:
             _make(model, clips, absent, settings, folder, report)
@@ -96,14 +95,16 @@ def _make(
                 report(f"kept the backbone's maps of {done} of {len(keys)} views")
 
 
-def looking_at_kept_maps(model: Network, held_out: Index, settings: Training, folder: Path) -> Look:
+def looking_at_kept_maps(
+    model: Network, held_out: Index, settings: Training, folder: Path, source: Source
+) -> Look:
     """Return a look at the maps of a held-out video, which the first look makes and keeps."""
     folder = folder / f"val-{_name(model, {'off': settings.is_off})}"
     network = for_inference(model)
     device = next(model.parameters()).device
 
     def make(entry: Entry, file: Path) -> None:
-        snippets = centre_snippets(network, held_out, entry)
+        snippets = centre_snippets(network, held_out, entry, source)
         box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
         clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
         maps = network.maps(clip[None].to(device))
@@ -111,10 +112,10 @@ def looking_at_kept_maps(model: Network, held_out: Index, settings: Training, fo
 
     @torch.inference_mode()
     def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
-        name = _content(held_out.file(entry), f"{entry.start} {entry.end}")
+        name = _content(source.made_from(held_out, entry), f"{entry.start} {entry.end}")
         file = folder / f"{name}.safetensors"
         if not file.exists():
-            with _alone_in(folder):
+            with alone_in(folder):
                 make(entry, file)
         tensors = _kept(file)
         seen = []
@@ -154,16 +155,6 @@ def _as_tensors(maps: Maps, settings: Training) -> dict[str, Tensor]:
         for level, tensors in maps.levels.items():
             kept |= {f"{level:02d}_{place:02d}": tensor for place, tensor in enumerate(tensors)}
     return {name: tensor.half().contiguous().cpu() for name, tensor in kept.items()}
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process makes maps in a folder; a killed one does not count."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        # Of this process alone: the workers that it forks do not hold the lock after its death.
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
 
 
 def _kept(file: Path) -> dict[str, Tensor]:

@@ -7,10 +7,20 @@ from typing import Any
 
 import torch
 
-from marey.data import SnippetDataset, caffe_draws, paced_draws, segment_draws
+from marey.data import (
+    FlowOnTheFly,
+    SnippetDataset,
+    Source,
+    Videos,
+    caffe_draws,
+    flow_source,
+    paced_draws,
+    segment_draws,
+)
 from marey.errors import UsageError
+from marey.flow import stored_method
 from marey.index import Index, hold_out
-from marey.models import OFF, TSN, Network, build_model, load_imagenet, load_model
+from marey.models import OFF, TSN, Network, build_model, load_imagenet, load_model, start_from_rgb
 from marey.settings import Training
 
 # Settings that the result does not depend on.
@@ -40,8 +50,6 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         UsageError: The checkpoint to start from does not fit.
     """
     torch.manual_seed(settings.seed)
-    if settings.modality == "flow":
-        raise UsageError("there is no way yet to read flow from an index; train rgb or rgbdiff")
     gradient = settings.gradient if settings.is_off and settings.modality == "rgb" else None
     model = build_model(
         settings.model,
@@ -51,10 +59,12 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         gradient=gradient,
         gradient_dropout=settings.gradient_dropout if settings.is_off else None,
     )
-    model.preprocessing = replace(model.preprocessing, pace=settings.pace)
+    model.preprocessing = replace(
+        model.preprocessing, pace=settings.pace, flow=flow_method(settings)
+    )
     if isinstance(model, OFF):
         assert settings.init is not None
-        _start_from(model.tsn, settings.init, classes)
+        _start_from(model.tsn, settings.init, classes, on_top=True)
         model.freeze_backbone()
         return model
     if settings.init is not None:
@@ -71,11 +81,20 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
     return model
 
 
-def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...]) -> None:
-    """Copy the weights of a TSN checkpoint of the same modality, backbone and classes."""
-    start = load_model(path)
-    if isinstance(start, OFF):
-        start = start.tsn
+def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...], *, on_top: bool = False) -> None:
+    """Copy the weights of a TSN checkpoint of the same backbone, modality and classes.
+
+    A TSN, unless OFF is to be trained on top of it, may also begin with one on RGB, and then
+    learns its own classes.
+    """
+    loaded = load_model(path)
+    start = loaded.tsn if isinstance(loaded, OFF) else loaded
+    if start.modality == "rgb" and tsn.modality != "rgb" and not on_top:
+        try:
+            start_from_rgb(tsn, start)
+        except RuntimeError as error:
+            raise UsageError(f"{path} has another backbone than the run's network") from error
+        return
     if start.modality != tsn.modality:
         raise UsageError(f"{path} is for {start.modality}, but the run is for {tsn.modality}")
     if start.classes != classes:
@@ -89,6 +108,30 @@ def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...]) -> None:
         tsn.load_state_dict(start.state_dict())
     except RuntimeError as error:
         raise UsageError(f"{path} has another backbone than the run's network") from error
+
+
+def source_of(settings: Training) -> Source:
+    """Return where a run's frames, or their flow, come from.
+
+    Raises:
+        UsageError: A folder of flow is missing.
+    """
+    if settings.modality != "flow":
+        return Videos()
+    return flow_source(folder=settings.flow, on_the_fly=settings.on_the_fly)
+
+
+def flow_method(settings: Training) -> str:
+    """Return the method of the flow that a run learns from; empty if unknown, or no flow.
+
+    Raises:
+        UsageError: A folder of flow is missing.
+    """
+    if settings.modality != "flow":
+        return ""
+    if settings.flow is None:
+        return FlowOnTheFly().method
+    return stored_method(settings.flow)
 
 
 def clips_of(index: Index, model: Network, settings: Training) -> SnippetDataset:
@@ -107,12 +150,14 @@ def clips_of(index: Index, model: Network, settings: Training) -> SnippetDataset
         preprocessing=model.preprocessing,
         draw=draw,
         seed=settings.views_seed if settings.cached_views else settings.seed,
+        source=source_of(settings),
     )
 
 
 def plain(settings: Training) -> dict[str, Any]:
     """Return all settings as JSON can hold them."""
-    return asdict(settings) | {"init": None if settings.init is None else str(settings.init)}
+    paths = {name: getattr(settings, name) for name in ("init", "flow")}
+    return asdict(settings) | {name: path and str(path) for name, path in paths.items()}
 
 
 def recipe_of(settings: Training) -> dict[str, Any]:

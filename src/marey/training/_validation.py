@@ -9,7 +9,7 @@ from jaxtyping import Float, Float32, Int64
 from torch import Tensor
 from torch.nn import functional as F
 
-from marey.data import part_of
+from marey.data import Source, part_of
 from marey.errors import MareyError
 from marey.evaluation import (
     Views,
@@ -21,7 +21,6 @@ from marey.evaluation import (
 )
 from marey.index import Entry, Index
 from marey.models import Network, for_inference, load_tensors, save_tensors
-from marey.video import open_video
 
 from ._run_folder import RunFolder
 
@@ -52,19 +51,23 @@ Look = Callable[[Entry], Mapping[str, Float32[np.ndarray, " Y"]]]
 """From a held-out video to the logits of each head."""
 
 
-def looking_at_videos(model: Network, held_out: Index) -> Look:
+def looking_at_videos(model: Network, held_out: Index, source: Source) -> Look:
     """Return a look at the video itself, once, at the centre of its frames."""
     network = for_inference(model)
 
     def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
-        return score_snippets(network, centre_snippets(network, held_out, entry), views=_VIEWS)
+        return score_snippets(
+            network, centre_snippets(network, held_out, entry, source), views=_VIEWS
+        )
 
     return look
 
 
-def centre_snippets(network: Network, held_out: Index, entry: Entry) -> Float[Tensor, "K C H W"]:
+def centre_snippets(
+    network: Network, held_out: Index, entry: Entry, source: Source
+) -> Float[Tensor, "K C H W"]:
     """Return what validation sees of a video."""
-    with open_video(held_out.file(entry)) as whole:
+    with source.open(held_out, entry) as whole:
         return snippets_of(
             part_of(whole, start=entry.start, end=entry.end),
             views=_VIEWS,

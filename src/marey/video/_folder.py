@@ -90,6 +90,16 @@ class FrameFolder:
         """
         return picked(checked_indices(indices, len(self), self.path), self._fetch, self._pictures)
 
+    def in_order(self, indices: Sequence[int]) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
+        """Yield the frames at rising places one by one.
+
+        Raises:
+            IndexError: A place is not within the video.
+            VideoError: An image does not decode.
+        """
+        for index in checked_indices(indices, len(self), self.path):
+            yield self[index]
+
     def verdict(self) -> Verdict:
         """Return whether all images are there and whole. Decodes all of them."""
         damage = Damage()
