@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from marey.errors import MareyError, UsageError
+from marey.errors import MareyError, RefusedError, UsageError
 from marey.evaluation import Scores, load_scores, save_scores
 
 SCORES = Scores(
@@ -41,7 +41,50 @@ def test_scores_that_do_not_fit_their_videos_cannot_be_made() -> None:
         )
 
 
-@pytest.mark.parametrize("content", [b"", b"text", pickle.dumps({"videos": []})])
+def test_labels_that_number_no_class_cannot_be_kept() -> None:
+    with pytest.raises(MareyError, match="labels run from 0 to 2, but 2 classes are numbered 0 to"):
+        Scores(
+            videos=SCORES.videos,
+            labels=np.array([0, 2]),
+            classes=SCORES.classes,
+            heads=SCORES.heads,
+            meta={},
+        )
+
+
+def test_a_pickle_is_refused_for_safety(tmp_path: Path) -> None:
+    path = tmp_path / "other.npz"
+    path.write_bytes(pickle.dumps({"videos": []}))
+    with pytest.raises(RefusedError, match=r"other\.npz: holds Python objects"):
+        load_scores(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "array", "said"),
+    [
+        ("labels", np.array([0.0, 1.0]), r"its labels is float64 of shape \(2,\)"),
+        ("tsn", np.zeros((2, 2), dtype=np.int64), "its tsn is int64 of shape"),
+        ("tsn", np.zeros((2, 3)), "2 videos and 2 classes need heads of shape"),
+        ("videos", np.array([1, 2]), "its videos is int64"),
+        ("meta", np.array("{"), "its meta is no JSON"),
+        ("meta", np.array("[]"), "its meta is no JSON object"),
+        ("meta", np.array('{"split": ["test"]}'), r"its meta has split \['test'\]"),
+        ("meta", np.array('{"fusion": {"tsn": "much"}}'), "its meta has fusion {'tsn': 'much'}"),
+    ],
+)
+def test_a_file_that_only_looks_like_scores_is_refused(
+    tmp_path: Path, name: str, array: np.ndarray, said: str
+) -> None:
+    path = tmp_path / "s.npz"
+    save_scores(SCORES, path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    np.savez(path, **{**arrays, name: array})
+    with pytest.raises(UsageError, match=rf"s\.npz: not a scores file.*{said}"):
+        load_scores(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"text"])
 def test_other_files_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "other.npz"
     path.write_bytes(content)
