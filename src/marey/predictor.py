@@ -1,5 +1,6 @@
 """From a video to what is done in it."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -8,11 +9,14 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from marey.data import FlowOnTheFly
 from marey.errors import UsageError, VideoError
 from marey.evaluation import Views, fuse_heads, head_weights, score_snippets, snippets_of
+from marey.flow import ComputedFlow
 from marey.models import choose_device, for_inference, load_named
-from marey.video import open_video
+from marey.video import FrameFolder, VideoReader, open_video
 
+_USUAL_FLOW = "tvl1"
 Status = Literal["ok", "damaged", "unusable"]
 
 
@@ -82,6 +86,8 @@ class Predictor:
         model: Name of a bundled network, or a checkpoint file.
         device: `auto`, `cpu`, `cuda`.
         views: How each video is looked at; 25 snippets at the centre unless given.
+        flow: Method by which flow is computed for a network that looks at flow; the one that it
+            learnt from unless given, and TV-L1 where that is not known.
 
     Raises:
         UsageError: There is no such model or device.
@@ -89,13 +95,19 @@ class Predictor:
     """
 
     def __init__(
-        self, model: str | Path, *, device: str = "auto", views: Views | None = None
+        self,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        views: Views | None = None,
+        flow: str | None = None,
     ) -> None:
         trained = load_named(model)
         if trained.modality == "flow":
-            raise UsageError(
-                f"{model} looks at flow, which plain videos do not hold; use one of rgb or rgbdiff"
-            )
+            method = flow or trained.preprocessing.flow or _USUAL_FLOW
+            self._flow = FlowOnTheFly(method, threads=os.cpu_count() or 1)
+        elif flow is not None:
+            raise UsageError(f"{model} looks at {trained.modality}, not at flow; leave flow out")
         self.model = str(model)
         self.classes = trained.classes
         self.views = views or Views(crops=1)
@@ -110,7 +122,7 @@ class Predictor:
     def look(self, video: str | Path) -> tuple[Prediction, Float[Tensor, "K C H W"] | None]:
         """Return also the snippets that the network was shown; none of an unusable video."""
         try:
-            with open_video(video) as reader:
+            with self._open(video) as reader:
                 snippets = snippets_of(
                     reader,
                     views=self.views,
@@ -137,6 +149,11 @@ class Predictor:
             segments=(Segment(0.0, seconds, labels[0], shares[0]),),
         )
         return prediction, snippets
+
+    def _open(self, video: str | Path) -> VideoReader | FrameFolder | ComputedFlow:
+        if self.network.modality == "flow":
+            return self._flow.of(Path(video))
+        return open_video(video)
 
     def _unusable(self, video: str | Path, reason: str) -> Prediction:
         return Prediction(

@@ -34,8 +34,11 @@ app.meta.suppress_keyboard_interrupt = False
 app.command("marey.cli.predict:predict")
 app.command("marey.cli.prepare:prepare")
 app.command("marey.cli.check:check")
+app.command("marey.cli.flow:flow")
 app.command("marey.cli.train:train")
 app.command("marey.cli.test:test")
+app.command("marey.cli.fuse:fuse")
+app.command("marey.cli.report:report")
 app.command("marey.cli.models:models")
 app.command("marey.cli.bench:bench")
 

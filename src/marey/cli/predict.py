@@ -26,6 +26,8 @@ def predict(
     crops: Literal[1, 10] = 1,
     maps: Path | None = None,
     device: str = "auto",
+    on_the_fly: bool = False,
+    any_flow: bool = False,
     json: bool = False,
     jsonl: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
@@ -41,6 +43,9 @@ def predict(
         crops: Look at the centre, or at ten crops, which takes ten times as long.
         maps: Folder for a picture of what OFF sees in each video.
         device: auto, cpu or cuda.
+        on_the_fly: For a network that looks at flow, compute it by DIS, the quickest, and not
+            by the method that the network learnt from.
+        any_flow: Do so although the network learnt from another method.
         json: Print one JSON document: an object for a single video, else a list of them.
         jsonl: Print one JSON object a line for each video, as soon as it is known.
         quiet: Show no progress.
@@ -56,7 +61,14 @@ def predict(
     from marey.predictor import Predictor
 
     keep_freed_memory()
-    predictor = Predictor(model, device=device, views=Views(crops=crops))
+    method = "dis" if on_the_fly else None
+    predictor = Predictor(model, device=device, views=Views(crops=crops), flow=method)
+    learnt_from = predictor.network.preprocessing.flow
+    if method and not any_flow and learnt_from not in ("", method):
+        raise UsageError(
+            f"{model} learnt from flow by {learnt_from}, and --on-the-fly is by {method}; leave "
+            "it out, or insist with --any-flow"
+        )
     documents = []
     unusable = 0
     for prediction in _predictions(predictor, videos, maps, quiet=quiet):

@@ -18,7 +18,7 @@ from marey.errors import VideoError
 from marey.flow._codec import to_bytes
 from marey.flow._file import Making
 from marey.flow._methods import Estimator
-from marey.video import FrameFolder, VideoReader
+from marey.video import FrameFolder, Verdict, VideoReader
 
 _PAIRS_AT_ONCE = 16
 
@@ -83,6 +83,10 @@ class ComputedFlow:
                 scaled = _scaled(np.stack(ahead), self.making.height, self.making.width)
                 yield from to_bytes(self._estimator(scaled))
                 del ahead[:-1]
+
+    def verdict(self) -> Verdict:
+        """Return whether the video is whole."""
+        return self._video.verdict()
 
     def close(self) -> None:
         """Let go of the video."""
