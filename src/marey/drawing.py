@@ -3,11 +3,13 @@
 Axes: K snippets, P pairs of neighbours, C channels, H rows, W columns.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -23,6 +25,61 @@ _COLUMNS = 6
 _LEVEL = 28
 """The finest maps: 28 x 28 of them in a frame."""
 
+_COVER = 0.75
+"""How much of a frame its maps cover."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """Some frames of a video, and how strongly the features of each change."""
+
+    snippets: tuple[int, ...]
+    """Which of the snippets given these are."""
+
+    frames: Float[np.ndarray, "P H W 3"]
+    """What the network was shown, from 0 to 1."""
+
+    changes: dict[str, Float[np.ndarray, "P H W 3"]]
+    """The frames in grey under each kind of change: in time, and across the frame if seen."""
+
+
+def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
+    """Return at most six frames with OFF's gradients over them.
+
+    In time a frame's features change towards its neighbour; the scale of each kind of change
+    is its own.
+
+    Raises:
+        UsageError: The network has no OFF branch.
+    """
+    if not isinstance(network, OFF):
+        raise UsageError("only OFF networks have maps to draw; this one is a TSN")
+    box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
+    clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
+    together = phases(network, len(clip))[0]
+    numbers = range(len(clip))[together]
+    clip = clip[together]
+    columns = np.linspace(0, len(clip) - 2, min(_COLUMNS, len(clip) - 1)).round().astype(int)
+    with torch.inference_mode():
+        seen = network.gradients(clip[None].to(next(network.parameters()).device))[_LEVEL]
+    strengths = {"change in time": _strength(seen.temporal[0])}
+    if seen.spatial.shape[2]:
+        strengths["change in space"] = _strength(seen.spatial[0])
+    frames = _pictures(clip, network.preprocessing)[columns]
+    return Sight(
+        snippets=tuple(numbers[column] for column in columns),
+        frames=frames,
+        changes={
+            name: np.stack(
+                [
+                    _under(frame, _enlarged(strength[column], box.height))
+                    for frame, column in zip(frames, columns, strict=True)
+                ]
+            )
+            for name, strength in strengths.items()
+        },
+    )
+
 
 def save_maps(
     network: Network, snippets: Float[Tensor, "K C H W"], path: Path, *, title: str
@@ -35,35 +92,29 @@ def save_maps(
     Raises:
         UsageError: The network has no OFF branch.
     """
-    if not isinstance(network, OFF):
-        raise UsageError("only OFF networks have maps to draw; this one is a TSN")
-    box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
-    clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
-    clip = clip[phases(network, len(clip))[0]]
-    columns = np.linspace(0, len(clip) - 2, min(_COLUMNS, len(clip) - 1)).round().astype(int)
-    with torch.inference_mode():
-        seen = network.gradients(clip[None].to(next(network.parameters()).device))[_LEVEL]
-    rows = [("change in time", _strength(seen.temporal[0]))]
-    if seen.spatial.shape[2]:
-        rows.append(("change in space", _strength(seen.spatial[0])))
-    frames = _pictures(clip, network.preprocessing)
-
-    figure = Figure(figsize=(2 * len(columns), 2 * (len(rows) + 1) + 0.6), layout="constrained")
-    axes = figure.subplots(len(rows) + 1, len(columns), squeeze=False)
-    for column, pair in enumerate(columns):
-        axes[0, column].imshow(frames[pair])
-        for row, (_, strength) in enumerate(rows, start=1):
-            axes[row, column].imshow(_grey(frames[pair]), cmap="gray", vmin=0, vmax=1)
-            axes[row, column].imshow(
-                _enlarged(strength[pair], box.height), cmap="inferno", alpha=0.75, vmin=0, vmax=1
-            )
-    for axis in axes.flat:
-        axis.set_axis_off()
-    for row, name in enumerate(["frame", *(name for name, _ in rows)]):
-        axes[row, 0].set_title(name, loc="left", fontsize=10)
+    sight = sight_of(network, snippets)
+    rows = {"frame": sight.frames, **sight.changes}
+    columns = len(sight.frames)
+    figure = Figure(figsize=(2 * columns, 2 * len(rows) + 0.6), layout="constrained")
+    grid = figure.subplots(len(rows), columns, squeeze=False)
+    for axes, (name, pictures) in zip(grid, rows.items(), strict=True):
+        for axis, picture in zip(axes, pictures, strict=True):
+            axis.imshow(picture)
+            axis.set_axis_off()
+        axes[0].set_title(name, loc="left", fontsize=10)
     figure.suptitle(title, fontsize=11, parse_math=False)
     with complete_file(path) as temporary, temporary.open("wb") as file:
         FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+
+
+def _under(
+    frame: Float[np.ndarray, "H W 3"], strength: Float[np.ndarray, "H W"]
+) -> Float[np.ndarray, "H W 3"]:
+    """Return the frame in grey under a colour for the strength of its changes."""
+    colours = colormaps["inferno"](strength.clip(0, 1))[..., :3]
+    grey = frame.mean(axis=2, keepdims=True)
+    picture: Float[np.ndarray, "H W 3"] = (1 - _COVER) * grey + _COVER * colours
+    return picture
 
 
 def _strength(gradients: Float[Tensor, "P C H W"]) -> Float[np.ndarray, "P H W"]:
@@ -90,8 +141,3 @@ def _pictures(
         frames = frames.flip(1)
     pictures: Float[np.ndarray, "K H W 3"] = frames.clamp(0, 1).permute(0, 2, 3, 1).numpy()
     return pictures
-
-
-def _grey(picture: Float[np.ndarray, "H W 3"]) -> Float[np.ndarray, "H W"]:
-    grey: Float[np.ndarray, "H W"] = picture.mean(axis=2)
-    return grey
