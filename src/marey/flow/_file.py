@@ -9,7 +9,9 @@ Axes: P pairs of a frame and the next, T of them wanted, H rows, W columns.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -26,13 +28,15 @@ from jaxtyping import UInt8
 from marey.durable import complete_file
 from marey.errors import VideoError
 from marey.flow._codec import BOUND
+from marey.flow._matroska import damage_of
 
 _TAG = "MAREY_FLOW"
 _FORMAT = "matroska"
 _CODEC = "ffv1"
-# Every picture is a key picture; checksums find flipped bits; the range coder makes the smallest.
+# Every picture is a key picture; the range coder makes the smallest.
 _OPTIONS = {"level": "3", "coder": "1", "slicecrc": "1", "g": "1"}
 _MAX_DENOMINATOR = 1001
+_READ_BYTES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +44,7 @@ class Making:
     """How flow was made."""
 
     method: str
-    parameters: dict[str, float]
+    parameters: dict[str, int | float]
     height: int = 256
     width: int = 340
     bound: float = BOUND
@@ -86,14 +90,22 @@ class FlowWriter:
         self._left = len(pairs)
         self._whole = complete_file(path)
         self._size = making.height, making.width
-        self._rate = Fraction(fps).limit_denominator(_MAX_DENOMINATOR) if fps > 0 else Fraction(25)
+        told = fps if 0 < fps < math.inf else 0
+        self._rate = Fraction(told).limit_denominator(_MAX_DENOMINATOR) or Fraction(25)
 
     def __enter__(self) -> FlowWriter:
-        self._temporary = self._whole.__enter__()
-        # Without the flag the file would hold a random number and the writer's version.
-        self._output = av.open(
-            str(self._temporary), "w", format=_FORMAT, options={"fflags": "+bitexact"}
-        )
+        with ExitStack() as stack:
+            # Not by name: FFmpeg takes what stands before a colon for a protocol.
+            file = stack.enter_context(stack.enter_context(self._whole).open("wb"))
+            # Without the flag the file would hold a random number and the writer's version.
+            options = {"fflags": "+bitexact"}
+            output = av.open(file, "w", format=_FORMAT, options=options)
+            self._output = stack.enter_context(output)
+            self._start()
+            self._open = stack.pop_all()
+        return self
+
+    def _start(self) -> None:
         self._output.metadata[_TAG] = json.dumps(self._about, sort_keys=True)
         stream = self._output.add_stream(_CODEC, rate=self._rate, options=_OPTIONS)
         assert isinstance(stream, VideoStream)
@@ -101,7 +113,6 @@ class FlowWriter:
         stream.pix_fmt = "gray"
         stream.thread_count = 1
         self._stream = stream
-        return self
 
     def write(self, flow: UInt8[np.ndarray, "T H W 2"]) -> None:
         """Write the next pairs."""
@@ -116,11 +127,12 @@ class FlowWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is None:
+        if error is not None:
+            self._open.__exit__(kind, error, trace)
+            return
+        with self._open:
             self._output.mux(self._stream.encode(None))
             assert self._left == 0, "as many pairs as announced"
-        self._output.close()
-        self._whole.__exit__(kind, error, trace)
 
 
 class FlowReader:
@@ -130,15 +142,17 @@ class FlowReader:
         path: The file.
 
     Raises:
-        VideoError: There is no such file, or it holds something else.
+        VideoError: There is no such file, it is damaged, or it holds something else.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        _require_intact(path)
         with _opened(path) as container:
             about = _about(path, container)
             stream = container.streams.video[0]
             self.fps = float(stream.average_rate or 25)
+            size = stream.height, stream.width
         try:
             made = about["flow"]
             self.making = Making(**made)
@@ -151,6 +165,8 @@ class FlowReader:
             self.reason = str(about["reason"])
         except (KeyError, TypeError, ValueError) as error:
             raise VideoError(f"{path}: its tag {_TAG} cannot be read: {error}") from error
+        if size != (2 * self.making.height, self.making.width):
+            raise VideoError(f"{path}: its tag {_TAG} is of pictures of another size")
 
     def __len__(self) -> int:
         """Count the pairs of the video, written or not."""
@@ -166,7 +182,7 @@ class FlowReader:
 
         Raises:
             IndexError: There is no such pair in the video.
-            VideoError: The pair is not in the file, or the file is damaged.
+            VideoError: The pair is not in the file, or the file cannot be read.
         """
         wanted = [int(index) for index in indices]
         spots: dict[int, list[int]] = {}
@@ -176,23 +192,15 @@ class FlowReader:
         last = max(spots, default=-1)
         found = 0
         with _opened(self.path) as container:
-            try:
-                for place, packet in enumerate(container.demux(container.streams.video[0])):
-                    if place > last:
-                        break
-                    if place not in spots or packet.size == 0:
-                        continue
+            for place, packet in enumerate(container.demux(container.streams.video[0])):
+                if place > last:
+                    break
+                if place in spots and packet.size > 0:
                     (frame,) = packet.decode()
                     assert isinstance(frame, VideoFrame)
-                    if frame.is_corrupt:
-                        raise VideoError(f"{self.path}: the flow of pair {place} is damaged")
                     field = frame.to_ndarray().reshape(2, *out.shape[1:3])
                     out[spots[place]] = field.transpose(1, 2, 0)
                     found += 1
-            except (av.FFmpegError, ValueError) as error:
-                if isinstance(error, VideoError):
-                    raise
-                raise VideoError(f"{self.path} is damaged: {error}; make it again") from error
         if found < len(spots):
             raise VideoError(f"{self.path} ends early; delete it and make it again")
         return out
@@ -224,20 +232,38 @@ class FlowReader:
         return self._places[pair]
 
 
-def _opened(path: Path) -> InputContainer:
-    if not path.is_file():
-        raise VideoError(f"{path}: no such flow; make it with: marey flow INDEX --out FOLDER")
+def _require_intact(path: Path) -> None:
     try:
-        container = av.open(
-            str(path), "r", format=_FORMAT, container_options={"protocol_whitelist": "file"}
-        )
+        damage = damage_of(path)
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise VideoError(
+            f"{path}: no such flow; make it with: marey flow INDEX --out FOLDER"
+        ) from error
+    if damage:
+        raise VideoError(f"{path} is damaged or no file of flow: {damage}; make it again")
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[InputContainer]:
+    try:
+        with (
+            path.open("rb", buffering=0) as file,
+            av.open(
+                file,
+                "r",
+                format=_FORMAT,
+                metadata_errors="replace",
+                buffer_size=_READ_BYTES,
+                container_options={"protocol_whitelist": ""},
+            ) as container,
+        ):
+            streams = container.streams.video
+            if not streams or streams[0].codec_context.name != _CODEC:
+                raise VideoError(f"{path} is not a file of flow: it holds no {_CODEC} video")
+            streams[0].thread_count = 1
+            yield container
     except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path} is not a file of flow: {error}") from error
-    if not container.streams.video or container.streams.video[0].codec.name != _CODEC:
-        container.close()
-        raise VideoError(f"{path} is not a file of flow: it holds no {_CODEC} video")
-    container.streams.video[0].thread_count = 1
-    return container
+        raise VideoError(f"{path} cannot be read: {error}") from error
 
 
 def _about(path: Path, container: InputContainer) -> dict[str, Any]:
@@ -247,7 +273,7 @@ def _about(path: Path, container: InputContainer) -> dict[str, Any]:
         raise VideoError(f"{path} is a video, but not one of flow: it has no tag {_TAG}")
     try:
         about = json.loads(texts[0])
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise VideoError(f"{path}: its tag {_TAG} cannot be read: {error}") from error
     if not isinstance(about, dict):
         raise VideoError(f"{path}: its tag {_TAG} cannot be read: no JSON object")

@@ -106,7 +106,7 @@ def making_of(method: str) -> Making:
     return Making(method=method, parameters=_parameters(method))
 
 
-def _parameters(method: str) -> dict[str, float]:
+def _parameters(method: str) -> dict[str, int | float]:
     """Return the numbers that the flow of a method depends on."""
     from marey.flow import _tvl1_scheme as scheme
 
