@@ -32,7 +32,7 @@ def complete_file(path: Path) -> Iterator[Path]:
 def complete_folder(path: Path) -> Iterator[Path]:
     """Yield a new folder beside `path`, which takes its name when the block ends well.
 
-    As `complete_file`; a folder of that name must not exist yet.
+    As `complete_file`, but a folder of that name is deleted first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
@@ -43,6 +43,8 @@ def complete_folder(path: Path) -> Iterator[Path]:
         for file in temporary.iterdir():
             _sync(file)
         _sync(temporary)
+        if path.exists():
+            shutil.rmtree(path)
         temporary.rename(path)
         _sync(path.parent)
     finally:

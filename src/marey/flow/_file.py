@@ -239,6 +239,8 @@ def _require_intact(path: Path) -> None:
         raise VideoError(
             f"{path}: no such flow; make it with: marey flow INDEX --out FOLDER"
         ) from error
+    except OSError as error:
+        raise VideoError(f"{path} cannot be read: {error}") from error
     if damage:
         raise VideoError(f"{path} is damaged or no file of flow: {damage}; make it again")
 

@@ -40,9 +40,20 @@ class FlowFolder:
     def __init__(self, path: Path, *, fps: float = 25.0) -> None:
         self.path = path
         self._parts = [FrameFolder(path, pattern=pattern, fps=fps) for pattern in PATTERNS]
-        along, down = map(len, self._parts)
-        if along != down:
-            raise VideoError(f"{path} holds {along} images of flow along x, but {down} along y")
+        along, down = self._parts
+        if len(along) != len(down):
+            raise VideoError(
+                f"{path} holds {len(along)} images of flow along x, but {len(down)} along y"
+            )
+        if (along.height, along.width) != (down.height, down.width):
+            raise VideoError(
+                f"{path}: images of flow along x have {along.width}x{along.height} pixels, but "
+                f"along y {down.width}x{down.height}"
+            )
+        for part, pattern in zip(self._parts, PATTERNS, strict=True):
+            for expected, number in enumerate(part.numbers, start=min(part.numbers[0], 1)):
+                if number != expected:
+                    raise VideoError(f"{path}: {pattern % expected} is missing or no image")
         self.fps = fps
 
     def __len__(self) -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from pathlib import Path, PurePosixPath
 
 from marey.errors import UsageError, VideoError
@@ -23,7 +24,9 @@ def flow_file(folder: Path, video: str) -> Path:
 
 def flow_folder(folder: Path, video: str) -> Path:
     """Return where the flow of a video lies as images, which TSN names without the suffix."""
-    return folder / _inside(video).with_suffix("")
+    name = _inside(video)
+    # What is left of `...mp4` would lead out of the folder.
+    return folder / (name if name.stem in (".", "..") else name.with_suffix(""))
 
 
 def open_flow(folder: Path, video: str) -> FlowReader | FlowFolder:
@@ -38,11 +41,11 @@ def open_flow(folder: Path, video: str) -> FlowReader | FlowFolder:
         VideoError: There is none.
     """
     file = flow_file(folder, video)
-    if file.is_file():
+    if _is_file(file):
         return FlowReader(file)
     images = flow_folder(folder, video)
     for candidate in (images, folder / images.name):
-        if (candidate / (PATTERNS[0] % 1)).is_file():
+        if any(_is_file(candidate / (PATTERNS[0] % first)) for first in (0, 1)):
             return FlowFolder(candidate)
     raise VideoError(
         f"{video}: {folder} holds no flow of it, neither {file.name} nor a folder of "
@@ -62,10 +65,16 @@ def require_flow(folder: Path) -> None:
         )
 
 
+def _is_file(path: Path) -> bool:
+    # Path.is_file would raise on a name too long for the file system.
+    return os.path.isfile(path)  # noqa: PTH113
+
+
 def _inside(video: str) -> PurePosixPath:
     """Return a video's path without what would lead out of a folder."""
-    parts = [part for part in PurePosixPath(video).parts if part not in ("/", "..", ".")]
-    return PurePosixPath(*parts)
+    # The root is a part, too, and may be two slashes.
+    parts = [part for part in PurePosixPath(video).parts if part.strip("/") not in ("", "..", ".")]
+    return PurePosixPath(*parts or ("video",))
 
 
 def _short_enough(name: str, suffix: str) -> str:

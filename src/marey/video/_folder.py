@@ -55,11 +55,17 @@ class FrameFolder:
         numbered = numbered_images(self.path, pattern)
         self._damage = Damage()
         _note_gaps([number for number, _ in numbered], self._damage)
+        self._numbers = {image: number for number, image in numbered}
         self._images = [image for _, image in numbered if self._is_image(image)]
         if not self._images:
             found = "; ".join(self._damage.reasons()) or f"nothing in it is named like {pattern}"
             raise VideoError(f"{self.path} holds no image: {found}")
         self._pictures = Pictures(self._first())
+
+    @property
+    def numbers(self) -> list[int]:
+        """Number in the name of each image; one that is left out leaves a gap."""
+        return [self._numbers[image] for image in self._images]
 
     @property
     def height(self) -> int:
