@@ -128,6 +128,32 @@ def test_a_missing_video_and_a_broken_one_are_named_and_the_rest_is_shown(
     assert page.count("data:image/jpeg") == 4 + 6
 
 
+def test_of_many_missing_videos_the_page_names_all_and_the_terminal_the_first(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    videos = tuple(f"{number:02}.mp4" for number in range(25))
+    logits = np.eye(2, dtype=np.float32)[np.arange(25) % 2]
+    path, index, out = tmp_path / "s.npz", tmp_path / "i.csv", tmp_path / "r"
+    index.write_text("\n".join(["path,label", *(f"{video},run" for video in videos)]) + "\n")
+    save_scores(
+        Scores(
+            videos=videos,
+            labels=np.zeros(25, dtype=np.int64),
+            classes=("run", "sit"),
+            heads={"tsn": logits},
+            meta={},
+        ),
+        path,
+    )
+    assert run("report", path, "--index", index, "--out", out) == 3
+    err = capsys.readouterr().err
+    assert "19.mp4: missing" in err
+    assert "20.mp4" not in err
+    assert "marey: and 5 more, all named on the page" in err
+    page = (out / "report.html").read_text()
+    assert all(f"<code>{video}</code> missing" in page for video in videos)
+
+
 def test_a_damaged_video_is_shown_and_named(
     run: Run, scores: Path, index: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,9 +7,10 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from ._answers import ClassRow, Pair
 from ._bootstrap import Interval
@@ -19,7 +20,6 @@ from ._motion import Strip
 from ._pictures import Picture
 from ._streams import Streams
 
-_TEMPLATES = ("page.html", "parts.html", "page.css", "page.js")
 _NARROW_SPACE, _MINUS, _DASH = "\u202f", "\u2212", "\u2013"
 
 
@@ -107,21 +107,30 @@ class Page:
 
 def render(page: Page) -> str:
     """Return the page as HTML. What is not ours is escaped; the same page gives the same text."""
-    folder = files("marey.report")
-    sources = {name: (folder / name).read_text(encoding="utf-8") for name in _TEMPLATES}
+    script = _source("page.js")
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(page=page, script=script, script_hash=f"sha256-{digest}")
+    )
+
+
+@cache
+def _environment() -> Environment:
     environment = Environment(
-        loader=DictLoader(sources),
+        loader=FunctionLoader(_source),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "points": _points, "between": _between}
-    script = sources["page.js"]
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii")
-    return environment.get_template("page.html").render(
-        page=page, script=script, script_hash=f"sha256-{digest}"
-    )
+    return environment
+
+
+def _source(name: str) -> str:
+    return (files("marey.report") / name).read_text(encoding="utf-8")
 
 
 def _percent(share: float | None, unit: bool = False) -> str:
