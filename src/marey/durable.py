@@ -62,9 +62,12 @@ def alone_in(folder: Path) -> Iterator[None]:
 
 
 def append_line(path: Path, line: str) -> None:
-    """Add a line to a file; it is on the disk when this returns."""
-    with path.open("a", encoding="utf-8", newline="\n") as file:
-        file.write(f"{line}\n")
+    """Add a line to a file, behind one that a crash cut short; it is on the disk then."""
+    with path.open("a+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(end - 1, 0))
+        cut = file.read(1) not in (b"", b"\n")
+        file.write(b"\n" * cut + f"{line}\n".encode())
         file.flush()
         os.fsync(file.fileno())
 

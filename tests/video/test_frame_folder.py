@@ -122,6 +122,33 @@ def test_a_frame_outside_is_refused_with_folder_length_and_index(store):
         FrameFolder(folder).frames_at([7])
 
 
+def test_images_one_by_one_are_those_at_once(store):
+    video = FrameFolder(store(range(1, 9)))
+    places = [0, 3, 4, 7]
+    frames = list(video.in_order(places))
+    np.testing.assert_array_equal(np.stack(frames), video.frames_at(places))
+    assert list(video.in_order([])) == []
+    with pytest.raises(IndexError, match=r"has 8 frames, 0 to 7; there is no frame 8"):
+        next(video.in_order([0, 8]))
+
+
+def test_an_image_without_a_picture_is_named_when_its_turn_comes(store):
+    folder = store(range(1, 9))
+    (folder / "img_00004.jpg").write_bytes(b"\xff\xd8\xff\xd9")
+    frames = FrameFolder(folder).in_order([2, 3])
+    next(frames)
+    with pytest.raises(VideoError, match=r"img_00004\.jpg does not decode"):
+        next(frames)
+
+
+def test_images_that_are_left_out_leave_gaps_in_the_numbers(store):
+    folder = store([1, 2, 4, 5, 6, 8])
+    assert FrameFolder(folder).numbers == [1, 2, 4, 5, 6, 8]
+    (folder / "img_00001.jpg").write_bytes(b"\xff\xd8\xff\xd9")
+    (folder / "img_00005.jpg").write_bytes(b"")
+    assert FrameFolder(folder).numbers == [2, 4, 6, 8]
+
+
 @pytest.mark.parametrize("what", ["missing", "file", "empty"])
 def test_what_is_no_folder_of_images_is_refused_by_name(what, tmp_path):
     path = tmp_path / what

@@ -11,8 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import marey.video._decoding
+import marey.video._reader
 from marey.errors import VideoError
 from marey.video import VideoReader
+from marey.video._decoding import StampsLie
 
 KINDS = [
     "packed avi",
@@ -124,6 +126,80 @@ def count_packets(monkeypatch):
 
     monkeypatch.setattr(marey.video._decoding, "decoded", counting)
     return counted
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_frames_one_by_one_are_those_of_a_sequential_decoding(kind, films, sequential, treatment):
+    truth = sequential(films[kind])
+
+    @settings(max_examples=4, deadline=None)
+    @given(st.sets(st.integers(0, len(truth) - 1)).map(sorted))
+    def check(places):
+        with VideoReader(films[kind]) as video:
+            frames = list(video.in_order(places))
+        assert len(frames) == len(places)
+        for place, frame in zip(places, frames, strict=True):
+            np.testing.assert_array_equal(frame, truth[place])
+
+    check()
+
+
+def test_frames_one_by_one_cost_one_decoding(films, monkeypatch):
+    monkeypatch.setattr("marey.video._reader._KEPT_BYTES", 5 * 64 * 48 * 3 // 2)
+    with VideoReader(films["packed avi"]) as video:
+        assert len(video) == 40
+        counted = count_packets(monkeypatch)
+        assert len(list(video.in_order(range(2)))) == 2
+        assert counted == []
+        assert len(list(video.in_order(range(1, 40)))) == 39
+    assert len(counted) <= 41
+
+
+def test_frames_come_as_they_are_decoded(films, monkeypatch):
+    monkeypatch.setattr("marey.video._reader._KEPT_BYTES", 0)
+    with VideoReader(films["plain avi"]) as video:
+        len(video)
+        counted = count_packets(monkeypatch)
+        frames = video.in_order(range(40))
+        next(frames)
+        assert len(counted) < 5
+
+
+def test_a_frame_that_was_yielded_is_not_written_over(films, sequential):
+    truth = sequential(films["mkv"])
+    with VideoReader(films["mkv"]) as video:
+        first, second = video.in_order([3, 4])
+    np.testing.assert_array_equal(first, truth[3])
+    np.testing.assert_array_equal(second, truth[4])
+
+
+def test_stamps_that_lie_on_the_way_do_not_lead_to_wrong_frames(films, sequential, monkeypatch):
+    """The rest comes from the start, as for frames at once."""
+    monkeypatch.setattr("marey.video._reader._DECODED_WHOLE_PIXELS", 0)
+    monkeypatch.setattr("marey.video._reader._KEPT_BYTES", 0)
+    truth = sequential(films["mkv"])
+    plain = marey.video._reader.frames_by_stamp
+
+    def lying(path, wanted, order, keys):
+        for number, frame in plain(path, wanted, order, keys):
+            if number == 9:
+                raise StampsLie
+            yield number, frame
+
+    monkeypatch.setattr("marey.video._reader.frames_by_stamp", lying)
+    places = [2, 5, 9, 30, 39]
+    with VideoReader(films["mkv"]) as video:
+        frames = list(video.in_order(places))
+        np.testing.assert_array_equal(np.stack(frames), truth[places])
+        assert "time stamps lead to wrong frames" in video.verdict().reason
+
+
+def test_a_place_outside_is_refused_before_any_frame_comes(films):
+    with VideoReader(films["mkv"]) as video:
+        for places in ([0, 40], [-1]):
+            with pytest.raises(IndexError, match=f"there is no frame {places[-1]}"):
+                next(video.in_order(places))
+        assert list(video.in_order([])) == []
 
 
 @pytest.mark.parametrize("kind", ["packed avi", "mp4 with b-frames"])
