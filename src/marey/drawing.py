@@ -19,6 +19,7 @@ from marey.data import Preprocessing, centre_box
 from marey.durable import complete_file
 from marey.errors import UsageError
 from marey.evaluation import phases
+from marey.flow import flow_estimator, flow_picture, to_pixels
 from marey.models import OFF, Network
 
 _COLUMNS = 6
@@ -41,6 +42,10 @@ class Sight:
 
     changes: dict[str, Float[np.ndarray, "P H W 3"]]
     """The frames in grey under each kind of change: in time, and across the frame if seen."""
+
+    flow: Float[np.ndarray, "P H W 3"] | None
+    """The flow from each frame to its neighbour (TV-L1), in the colours of the wheel; none of a
+    network that is shown flow itself."""
 
 
 def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
@@ -65,19 +70,27 @@ def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
     strengths = {"change in time": _strength(seen.temporal[0])}
     if seen.spatial.shape[2]:
         strengths["change in space"] = _strength(seen.spatial[0])
-    frames = _pictures(clip, network.preprocessing)[columns]
+    if network.modality == "flow":
+        frames = _flow_pictures(_fields(clip, network.preprocessing)[columns])
+        flow = None
+    else:
+        pictures = _pictures(clip, network.preprocessing)
+        frames = pictures[columns]
+        flow = _flow_pictures(_flow_between(frames, pictures[columns + 1]))
+    changes = {
+        name: np.stack(
+            [
+                _under(frame, _enlarged(strength[column], box.height))
+                for frame, column in zip(frames, columns, strict=True)
+            ]
+        )
+        for name, strength in strengths.items()
+    }
     return Sight(
         snippets=tuple(numbers[column] for column in columns),
         frames=frames,
-        changes={
-            name: np.stack(
-                [
-                    _under(frame, _enlarged(strength[column], box.height))
-                    for frame, column in zip(frames, columns, strict=True)
-                ]
-            )
-            for name, strength in strengths.items()
-        },
+        changes=changes,
+        flow=flow,
     )
 
 
@@ -87,13 +100,17 @@ def save_maps(
     """Draw frames of a video with OFF's gradients over them, and write a PNG.
 
     The upper row shows frames; below, how strongly the features of each change from one frame
-    to its neighbour in time, and across the frame. Each row has one scale of its own.
+    to its neighbour in time, and across the frame, and the flow between the two (TV-L1). Each
+    row has one scale of its own. For a network on flow the upper row is the flow it was shown.
 
     Raises:
         UsageError: The network has no OFF branch.
     """
     sight = sight_of(network, snippets)
-    rows = {"frame": sight.frames, **sight.changes}
+    first = "flow" if network.modality == "flow" else "frame"
+    rows = {first: sight.frames, **sight.changes}
+    if sight.flow is not None:
+        rows["flow"] = sight.flow
     columns = len(sight.frames)
     figure = Figure(figsize=(2 * columns, 2 * len(rows) + 0.6), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
@@ -105,6 +122,32 @@ def save_maps(
     figure.suptitle(title, fontsize=11, parse_math=False)
     with complete_file(path) as temporary, temporary.open("wb") as file:
         FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+
+
+def _flow_between(
+    frames: Float[np.ndarray, "P H W 3"], neighbours: Float[np.ndarray, "P H W 3"]
+) -> Float[np.ndarray, "P H W 2"]:
+    """Return the flow from each frame to its neighbour, in pixels."""
+    estimate = flow_estimator("tvl1")
+    pairs = (np.stack([frames, neighbours], axis=1) * 255).round().astype(np.uint8)
+    return np.concatenate([estimate(pair) for pair in pairs])
+
+
+def _fields(
+    clip: Float[Tensor, "K C H W"], preprocessing: Preprocessing
+) -> Float[np.ndarray, "K H W 2"]:
+    """Return the first field of flow of each snippet, in pixels, as it was stored."""
+    levels = clip[:, :2].cpu() * preprocessing.std[0] + preprocessing.mean[0]
+    return to_pixels(levels.round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+
+
+def _flow_pictures(fields: Float[np.ndarray, "P H W 2"]) -> Float[np.ndarray, "P H W 3"]:
+    """Return flow in colours, all on one scale, from 0 to 1."""
+    longest = max(float(np.quantile(np.hypot(fields[..., 0], fields[..., 1]), 0.99)), 1.0)
+    pictures: Float[np.ndarray, "P H W 3"] = np.stack(
+        [flow_picture(np.ascontiguousarray(field), longest=longest) for field in fields]
+    ).astype(np.float32) / np.float32(255)
+    return pictures
 
 
 def _under(

@@ -10,6 +10,7 @@ copies of the last ones behind the flow, zeros before the dual, so that no borde
 its own.
 """
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Any
@@ -52,6 +53,7 @@ def _compiled(function: Callable[..., Any], *, apart: bool = False) -> Callable[
     options: dict[str, Any] = {"fastmath": True, "nogil": True, "error_model": "numpy"}
     if apart:
         options["pipeline_class"] = _Apart
+    function = inspect.unwrap(function)  # Checks of types that tests wrap it in do not compile.
     try:
         return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
     except RuntimeError:  # No folder that can be written to.

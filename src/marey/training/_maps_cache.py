@@ -30,7 +30,7 @@ from ._validation import Look, centre_snippets
 from ._workers import batches_of
 
 # Settings that decide what a view shows.
-_OF_A_VIEW = ("modality", "views_seed", "sampling", "pace")
+_OF_A_VIEW = ("modality", "views_seed", "sampling", "pace", "size")
 
 
 class MapsDataset(Dataset[Sample]):
@@ -99,7 +99,7 @@ def looking_at_kept_maps(
     model: Network, held_out: Index, settings: Training, folder: Path, source: Source
 ) -> Look:
     """Return a look at the maps of a held-out video, which the first look makes and keeps."""
-    folder = folder / f"val-{_name(model, {'off': settings.is_off})}"
+    folder = folder / f"val-{_name(model, {'off': settings.is_off, 'size': settings.size})}"
     network = for_inference(model)
     device = next(model.parameters()).device
 

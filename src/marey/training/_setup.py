@@ -59,8 +59,13 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         gradient=gradient,
         gradient_dropout=settings.gradient_dropout if settings.is_off else None,
     )
+    usual = model.preprocessing
     model.preprocessing = replace(
-        model.preprocessing, pace=settings.pace, flow=flow_method(settings)
+        usual,
+        size=settings.size,
+        short_side=round(settings.size * usual.short_side / usual.size),
+        pace=settings.pace,
+        flow=flow_method(settings),
     )
     if isinstance(model, OFF):
         assert settings.init is not None
