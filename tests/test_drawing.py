@@ -5,7 +5,7 @@ import pytest
 import torch
 from matplotlib.image import imread
 
-from marey.drawing import save_maps
+from marey.drawing import save_maps, sight_of
 from marey.errors import UsageError
 from marey.models import Network, build_model
 
@@ -25,7 +25,7 @@ def test_change_in_time_is_drawn_where_something_changes(network: Network, tmp_p
     snippets[1, :, 60:120, 60:120] = 1.0  # A square flashes in the upper left.
     save_maps(network, snippets, tmp_path / "a.png", title="flash")
     drawn = picture(tmp_path / "a.png")
-    row = drawn[drawn.shape[0] // 3 : 2 * drawn.shape[0] // 3, : drawn.shape[1] // 2]
+    row = drawn[drawn.shape[0] // 4 : drawn.shape[0] // 2, : drawn.shape[1] // 2]
     height, width = row.shape[:2]
     inside = row[int(0.25 * height) : int(0.5 * height), int(0.2 * width) : int(0.4 * width)]
     outside = row[int(0.7 * height) : int(0.9 * height), int(0.6 * width) : int(0.9 * width)]
@@ -37,6 +37,30 @@ def test_the_same_snippets_give_the_same_bytes(network: Network, tmp_path: Path)
     for name in ("a.png", "b.png"):
         save_maps(network, snippets, tmp_path / name, title="$x_1$ stays as it is")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+
+
+def test_flow_is_drawn_below_where_something_moves(network: Network, tmp_path: Path) -> None:
+    texture = torch.rand(1, 3, 16, 16).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    snippets = torch.cat([texture, texture.roll(4, 3), texture.roll(8, 3)])
+    still = texture.repeat(3, 1, 1, 1)
+    colours = {}
+    for name, clip in (("moving", snippets), ("still", still)):
+        save_maps(network, clip, tmp_path / f"{name}.png", title="")
+        drawn = picture(tmp_path / f"{name}.png")
+        row = drawn[int(0.85 * drawn.shape[0]) : int(0.95 * drawn.shape[0])]
+        colours[name] = row[:, int(0.2 * row.shape[1]) : int(0.3 * row.shape[1])].mean(axis=(0, 1))
+    assert colours["still"].min() > 250  # white
+    red, _, blue = colours["moving"]
+    assert red > blue + 50  # to the right
+
+
+def test_a_network_on_flow_is_shown_flow_in_colours() -> None:
+    torch.manual_seed(0)
+    network = build_model("off_efficientnet_lite0", num_classes=2, modality="flow").eval()
+    snippets = torch.zeros(3, 10, 256, 340)
+    snippets[:, 0::2] = 40 / 128  # 40 levels above rest along x: to the right
+    frames = sight_of(network, snippets).frames
+    assert (frames[..., 0] > frames[..., 2] + 0.3).all()
 
 
 def test_a_network_without_off_has_no_maps(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ import pytest
 
 import marey
 
+COMMANDS = ["predict", "prepare", "check", "flow", "train", "test"]
+COMMANDS += ["fuse", "report", "models", "bench"]
+
 
 def test_public_names_are_these() -> None:
     assert marey.__all__ == [
@@ -46,7 +49,7 @@ def test_other_names_are_not_there() -> None:
         *(
             f"from marey.cli import main\ntry: main(['{command}', '--help'])\n"
             "except SystemExit: pass"
-            for command in ("predict", "prepare", "check", "train", "test", "models", "bench")
+            for command in COMMANDS
         ),
     ],
 )

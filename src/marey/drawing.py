@@ -43,9 +43,8 @@ class Sight:
     changes: dict[str, Float[np.ndarray, "P H W 3"]]
     """The frames in grey under each kind of change: in time, and across the frame if seen."""
 
-    flow: Float[np.ndarray, "P H W 3"] | None
-    """The flow from each frame to its neighbour (TV-L1), in the colours of the wheel; none of a
-    network that is shown flow itself."""
+    neighbours: Float[np.ndarray, "P H W 3"]
+    """What each frame was compared with."""
 
 
 def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
@@ -71,12 +70,10 @@ def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
     if seen.spatial.shape[2]:
         strengths["change in space"] = _strength(seen.spatial[0])
     if network.modality == "flow":
-        frames = _flow_pictures(_fields(clip, network.preprocessing)[columns])
-        flow = None
+        pictures = _flow_pictures(_fields(clip, network.preprocessing))
     else:
         pictures = _pictures(clip, network.preprocessing)
-        frames = pictures[columns]
-        flow = _flow_pictures(_flow_between(frames, pictures[columns + 1]))
+    frames = pictures[columns]
     changes = {
         name: np.stack(
             [
@@ -89,8 +86,8 @@ def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
     return Sight(
         snippets=tuple(numbers[column] for column in columns),
         frames=frames,
+        neighbours=pictures[columns + 1],
         changes=changes,
-        flow=flow,
     )
 
 
@@ -107,10 +104,11 @@ def save_maps(
         UsageError: The network has no OFF branch.
     """
     sight = sight_of(network, snippets)
-    first = "flow" if network.modality == "flow" else "frame"
-    rows = {first: sight.frames, **sight.changes}
-    if sight.flow is not None:
-        rows["flow"] = sight.flow
+    if network.modality == "flow":
+        rows = {"flow": sight.frames, **sight.changes}
+    else:
+        flow = _flow_pictures(_flow_between(sight.frames, sight.neighbours))
+        rows = {"frame": sight.frames, **sight.changes, "flow": flow}
     columns = len(sight.frames)
     figure = Figure(figsize=(2 * columns, 2 * len(rows) + 0.6), layout="constrained")
     grid = figure.subplots(len(rows), columns, squeeze=False)
