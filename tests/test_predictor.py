@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 
 import marey
+from marey.flow import flow_estimator
 from marey.models import build_model, save_checkpoint
 from marey.video import write_video
 
@@ -78,8 +80,42 @@ def test_a_folder_of_frames_is_a_video(checkpoint: Path, video: Path, tmp_path: 
     assert marey.Predictor(checkpoint)(folder).frames == 5
 
 
-def test_a_network_of_flow_cannot_look_at_plain_videos(tmp_path: Path) -> None:
+def on_flow(path: Path, method: str) -> Path:
+    torch.manual_seed(0)
     model = build_model("tsn_efficientnet_lite0", num_classes=2, modality="flow")
-    save_checkpoint(model, tmp_path / "flow.safetensors", classes=["a", "b"])
-    with pytest.raises(marey.UsageError, match="looks at flow"):
-        marey.Predictor(tmp_path / "flow.safetensors")
+    torch.nn.init.normal_(model.head.weight)
+    model.preprocessing = replace(model.preprocessing, flow=method)
+    save_checkpoint(model, path, classes=["a", "b"])
+    return path
+
+
+def test_a_network_on_flow_has_it_computed_by_the_method_it_learnt_from(
+    tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    estimator = flow_estimator("dis")
+
+    def build(method: str, **options: object) -> object:
+        asked.append(method)
+        return estimator
+
+    monkeypatch.setattr("marey.data._source._estimator", lambda method, threads: build(method))
+    for learnt_from, flow in (("tvl1", None), ("farneback", None), ("tvl1", "dis"), ("", None)):
+        predictor = marey.Predictor(on_flow(tmp_path / "m.safetensors", learnt_from), flow=flow)
+        prediction = predictor(video)
+        assert (prediction.status, prediction.frames) == ("ok", 5)
+        assert sorted(prediction.labels) == ["a", "b"]
+    assert asked == ["tvl1", "farneback", "dis", "tvl1"]
+
+
+def test_a_single_frame_has_no_flow_and_is_unusable_to_a_network_on_flow(tmp_path: Path) -> None:
+    write_video(tmp_path / "one.mp4", np.zeros((1, 48, 64, 3), np.uint8))
+    predictor = marey.Predictor(on_flow(tmp_path / "m.safetensors", "dis"))
+    prediction = predictor(tmp_path / "one.mp4")
+    assert prediction.status == "unusable"
+    assert "single frame; flow needs two" in prediction.reason
+
+
+def test_flow_is_for_networks_on_flow(checkpoint: Path) -> None:
+    with pytest.raises(marey.UsageError, match="looks at rgb, not at flow"):
+        marey.Predictor(checkpoint, flow="dis")

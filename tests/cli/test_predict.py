@@ -192,3 +192,22 @@ def test_videos_are_only_read(run: Run, checkpoint: Path, tmp_path: Path) -> Non
     before = (video.read_bytes(), video.stat().st_mtime_ns, sorted(folder.iterdir()))
     run("predict", folder, "--model", checkpoint)
     assert (video.read_bytes(), video.stat().st_mtime_ns, sorted(folder.iterdir())) == before
+
+
+def test_flow_by_another_method_than_learnt_from_is_refused_unless_the_user_insists(
+    run: Run, tmp_path: Path, flow_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dataclasses import replace
+
+    from marey.models import load_model, save_checkpoint
+
+    model = load_model(flow_checkpoint)
+    model.preprocessing = replace(model.preprocessing, flow="tvl1")
+    other = tmp_path / "tvl1.safetensors"
+    save_checkpoint(model, other, classes=model.classes)
+    clip = film(tmp_path / "a.mp4")
+    assert run("predict", clip, "--model", other, "--on-the-fly") == 2
+    assert "learnt from flow by tvl1, and --on-the-fly is by dis" in capsys.readouterr().err
+    assert run("predict", clip, "--model", other, "--on-the-fly", "--any-flow") == 0
+    assert run("predict", clip, "--model", flow_checkpoint, "--on-the-fly") == 0
+    assert run("predict", clip, "--model", flow_checkpoint) == 0

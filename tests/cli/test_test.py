@@ -6,6 +6,7 @@ import pytest
 from films import Run, film
 
 from marey.evaluation import load_scores
+from marey.index import hold_out, read_index
 
 
 @pytest.fixture
@@ -101,3 +102,61 @@ def test_ten_crops_take_the_highest_logit_or_the_mean(
     for head in ("tsn", "off7", "off14"):
         assert (heads["max"][head] >= heads["mean"][head]).all()
         assert not np.allclose(heads["max"][head], heads["mean"][head])
+
+
+def test_flow_kept_on_the_disk_scores_as_flow_computed_on_the_fly_does(
+    run: Run, flow_checkpoint: Path, index: Path
+) -> None:
+    folder = index.parent
+    assert run("flow", index, "--out", folder / "dis", "--method", "dis", "--workers", 1) == 0
+    words = ["test", flow_checkpoint, index, "--crops", 1, "--out"]
+    assert run(*words, folder / "kept.npz", "--flow", folder / "dis") == 0
+    assert run(*words, folder / "computed.npz", "--on-the-fly") == 0
+    kept, computed = (load_scores(folder / f"{name}.npz") for name in ("kept", "computed"))
+    assert kept.heads["tsn"].tolist() == computed.heads["tsn"].tolist()
+    assert len(np.unique(kept.heads["tsn"], axis=0)) == 3
+    assert kept.meta["flow"] == computed.meta["flow"] == "dis"
+
+
+def test_a_network_on_flow_needs_to_know_where_flow_is(
+    run: Run, flow_checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("test", flow_checkpoint, index) == 2
+    assert "say where it is with --flow FOLDER" in capsys.readouterr().err
+
+
+def test_flow_by_another_method_is_refused_unless_the_user_insists(
+    run: Run, flow_checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flow = index.parent / "farneback"
+    assert run("flow", index, "--out", flow, "--method", "farneback", "--workers", 1) == 0
+    out = index.parent / "scores.npz"
+    words = ["test", flow_checkpoint, index, "--crops", 1, "--out", out, "--flow", flow]
+    assert run(*words) == 2
+    assert "is flow by farneback, but the network learnt from dis" in capsys.readouterr().err
+    assert run(*words, "--any-flow") == 0
+    assert load_scores(out).meta["flow"] == "farneback"
+
+
+def test_flow_is_refused_for_a_network_that_does_not_look_at_it(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("test", checkpoint, index, "--on-the-fly") == 2
+    assert "looks at rgb, not at flow" in capsys.readouterr().err
+
+
+def test_without_a_val_split_the_videos_that_training_held_out_are_scored(
+    run: Run, flow_checkpoint: Path, index: Path
+) -> None:
+    rows = ["path,label,split"]
+    for name in ("run", "run2", "sit", "sit2", "walk", "walk2"):
+        film(index.parent / f"{name}.mp4", frames=3, width=64 + 8 * len(rows))
+        rows.append(f"{name}.mp4,{name.rstrip('2')},train")
+    index.write_text("\n".join([*rows, ""]))
+    expected = hold_out(read_index(index), fraction=0.5, seed=0).only("val")
+    out = index.parent / "scores.npz"
+    words = ["--crops", 1, "--out", out, "--on-the-fly", "--split", "val"]
+    assert run("test", flow_checkpoint, index, *words) == 0
+    scores = load_scores(out)
+    assert scores.videos == tuple(entry.path for entry in expected.entries)
+    assert scores.meta["split"] == "val"
