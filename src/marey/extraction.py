@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from marey.allocator import keep_freed_memory
 from marey.data import SPANS, frames_of, part_of, segment_centres
 from marey.durable import alone_in, append_line, write_text
 from marey.errors import UsageError, VideoError
@@ -128,7 +129,7 @@ def extract(
         # Where videos are fewer than cores, pairs of one video go side by side.
         threads = max((workers or cores) // count, 1)
         done = dict(kept)
-        for result in _in_processes([_with_threads(task, threads) for task in rest], count):
+        for result in _in_processes([replace(task, threads=threads) for task in rest], count):
             append_line(folder / LEDGER, _line(result))
             done[result.video] = result
             each(result, False)
@@ -163,17 +164,6 @@ def _tasks(index: Index, extraction: Extraction, folder: Path) -> list[_Task]:
                 "make an index of each and give them folders of their own"
             )
     return tasks
-
-
-def _with_threads(task: _Task, threads: int) -> _Task:
-    return _Task(
-        extraction=task.extraction,
-        video=task.video,
-        file=task.file,
-        stretches=task.stretches,
-        folder=task.folder,
-        threads=threads,
-    )
 
 
 def _claim(folder: Path, extraction: Extraction) -> None:
@@ -301,6 +291,7 @@ def extract_video(task: _Task) -> Extracted:
     """
     import torch
 
+    keep_freed_memory()
     torch.set_num_threads(1)
     extraction = task.extraction
     estimator = _estimator(extraction.method, extraction.weights, extraction.device, task.threads)

@@ -26,7 +26,7 @@ def flow(
     format: Literal["video", "tsn"] = "video",  # noqa: A002 - named as users know it
     weights: Path | None = None,
     workers: int | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     json: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
@@ -47,15 +47,17 @@ def flow(
         format: One video for each video, or folders of flow_x_00001.jpg as TSN's tools make.
         weights: File of RAFT-small's weights.
         workers: Processes; one for each core unless given.
-        device: cpu or cuda.
+        device: auto, cpu or cuda; tvl1 and raft run on a GPU too.
         json: Print one JSON document, with every video in it.
         quiet: Show no progress and no summary.
     """
     from marey.extraction import Extraction, extract, summary
     from marey.flow import flow_estimator
     from marey.index import read_index
+    from marey.models import choose_device
 
     videos = read_index(index)
+    device = str(choose_device(device))
     flow_estimator(method, weights=weights, device=device)  # What it lacks is said at once.
     extraction = Extraction(method=method, weights=weights, device=device, pairs=for_, form=format)
     start = time.monotonic()
