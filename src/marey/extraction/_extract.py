@@ -1,0 +1,152 @@
+"""Flow of every video of an index, on all cores, resumable.
+
+Each video is a task of its own, done in a process that a broken file may bring down without
+harm. Its flow appears whole or not at all; then a line in `ledger.jsonl` says what became of
+it. A run that was stopped does no video twice: it believes the ledger, and flow that is there.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import replace
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from marey.durable import alone_in, append_line, write_text
+from marey.errors import UsageError, VideoError
+from marey.index import Index
+from marey.isolation import CrashError, Isolated
+
+from ._ledger import LEDGER, claim, known, line_of, read_ledger
+from ._task import Extracted, Extraction, Task, extract_video
+
+# A damaged file can hold a decoder for ever; flow itself takes long in a long video.
+_SECONDS, _SECONDS_PER_MEGABYTE = 3600.0, 600.0
+
+
+def extract(
+    index: Index,
+    extraction: Extraction,
+    folder: Path,
+    *,
+    workers: int | None = None,
+    each: Callable[[Extracted, bool], None] = lambda done, kept: None,
+) -> list[Extracted]:
+    """Compute the flow of all videos of an index and return what became of each, in its order.
+
+    Args:
+        index: The videos.
+        extraction: Which flow.
+        folder: Where flow, ledger and settings go. One of other settings is refused.
+        workers: Processes; one for each processor core unless given.
+        each: Called after each video, with whether it was there already.
+
+    Raises:
+        UsageError: The folder holds other flow, or two videos would share one place.
+    """
+    if workers is not None and workers < 1:
+        raise UsageError(f"extracting flow needs at least 1 worker, got {workers}")
+    cores = os.cpu_count() or 1
+    tasks = _tasks(index, extraction, folder)
+    with alone_in(folder):
+        claim(folder, extraction)
+        ledger = read_ledger(folder / LEDGER)
+        kept = {task.video: old for task in tasks if (old := known(task, ledger))}
+        for old in kept.values():
+            each(old, True)
+            if ledger.get(old.video) != old:
+                append_line(folder / LEDGER, line_of(old))
+        rest = [task for task in tasks if task.video not in kept]
+        count = max(min(workers or cores, len(rest)), 1)
+        # Where videos are fewer than cores, pairs of one video go side by side.
+        threads = max((workers or cores) // count, 1)
+        done = dict(kept)
+        for result in _in_processes([replace(task, threads=threads) for task in rest], count):
+            append_line(folder / LEDGER, line_of(result))
+            done[result.video] = result
+            each(result, False)
+        results = [done[task.video] for task in tasks]
+        # In the order of the index, whichever was done first.
+        others = [row for video, row in sorted(ledger.items()) if video not in done]
+        write_text(folder / LEDGER, "".join(f"{line_of(row)}\n" for row in [*results, *others]))
+    return results
+
+
+def _tasks(index: Index, extraction: Extraction, folder: Path) -> list[Task]:
+    stretches: dict[str, list[tuple[float | None, float | None]]] = {}
+    for entry in index.entries:
+        stretches.setdefault(entry.path, []).append((entry.start, entry.end))
+    tasks = [
+        Task(
+            extraction=extraction,
+            video=path,
+            file=index.root / path,
+            stretches=tuple(parts),
+            folder=folder,
+            threads=1,
+        )
+        for path, parts in stretches.items()
+    ]
+    places: dict[Path, str] = {}
+    for task in tasks:
+        other = places.setdefault(task.target, task.video)
+        if other != task.video:
+            raise UsageError(
+                f"{other!r} and {task.video!r} would have their flow in one place, {task.target}; "
+                "make an index of each and give them folders of their own"
+            )
+    return tasks
+
+
+def _in_processes(tasks: Sequence[Task], count: int) -> Iterator[Extracted]:
+    """Yield results as they come, each task done in one of `count` processes."""
+    idle: SimpleQueue[Isolated] = SimpleQueue()
+    processes = [Isolated() for _ in range(count)]
+    for process in processes:
+        idle.put(process)
+
+    def run(task: Task) -> Extracted:
+        process = idle.get()
+        try:
+            return _isolated(process, task)
+        finally:
+            idle.put(process)
+
+    threads = ThreadPoolExecutor(count)
+    try:
+        for future in as_completed([threads.submit(run, task) for task in tasks]):
+            yield future.result()
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+        for process in processes:
+            process.close()
+        threads.shutdown()
+
+
+def _isolated(process: Isolated, task: Task) -> Extracted:
+    """Return what becomes of a video, whatever it does to the process."""
+    try:
+        size = task.file.stat().st_size
+    except OSError:
+        size = 0
+    try:
+        return process.call(extract_video, _SECONDS + _SECONDS_PER_MEGABYTE * size / 1e6, task)
+    except VideoError as error:
+        reason = str(error)
+    except CrashError as error:
+        reason = f"the decoder {error}"
+    return Extracted(task.video, "unusable", reason, 0, 0, size)
+
+
+def summary(results: Sequence[Extracted]) -> dict[str, Any]:
+    """Return counts of what became of videos, as plain values."""
+    return {
+        "videos": len(results),
+        **{
+            status: sum(row.status == status for row in results)
+            for status in ("ok", "damaged", "unusable")
+        },
+        "pairs": sum(row.pairs for row in results),
+        "bytes": sum(row.bytes for row in results),
+    }

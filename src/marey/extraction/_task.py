@@ -1,0 +1,141 @@
+"""One task of an extraction, what becomes of it, and the work itself, in a process of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from marey.allocator import keep_freed_memory
+from marey.data import SPANS, frames_of, part_of, segment_centres
+from marey.flow import (
+    ComputedFlow,
+    Estimator,
+    FlowFolderWriter,
+    FlowWriter,
+    flow_estimator,
+    flow_file,
+    flow_folder,
+    making_of,
+)
+from marey.video import open_video
+
+_TEST_SNIPPETS = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extraction:
+    """What flow to compute, and how to keep it."""
+
+    method: str = "tvl1"
+    weights: Path | None = None
+    """Of RAFT."""
+
+    device: str = "cpu"
+    pairs: Literal["all", "test"] = "all"
+    """All pairs of a video, or those that testing reads, 5 in each of 25 places."""
+
+    form: Literal["video", "tsn"] = "video"
+    """One lossless file for each video, or folders of JPEG images as TSN's tools write them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extracted:
+    """What became of one video."""
+
+    video: str
+    """Path as the index has it."""
+
+    status: Literal["ok", "damaged", "unusable"]
+    reason: str
+    pairs: int
+    bytes: int
+    """Of its flow on the disk."""
+
+    source_bytes: int
+    """Of the video, by which a changed one is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    extraction: Extraction
+    video: str
+    file: Path
+    stretches: tuple[tuple[float | None, float | None], ...]
+    folder: Path
+    threads: int
+
+    @property
+    def target(self) -> Path:
+        where = flow_file if self.extraction.form == "video" else flow_folder
+        return where(self.folder, self.video)
+
+
+def extract_video(task: Task) -> Extracted:
+    """Compute and write the flow of one video; runs in a process of its own.
+
+    Raises:
+        VideoError: The video has no flow.
+    """
+    import torch
+
+    keep_freed_memory()
+    torch.set_num_threads(1)
+    extraction = task.extraction
+    estimator = _estimator(extraction.method, extraction.weights, extraction.device, task.threads)
+    making = making_of(extraction.method)
+    with open_video(task.file) as video:
+        verdict = video.verdict()
+        with ComputedFlow(video, estimator, making) as flow:
+            pairs = _wanted(flow, task)
+            writer: FlowWriter | FlowFolderWriter
+            if extraction.form == "tsn":
+                writer = FlowFolderWriter(task.target)
+            else:
+                writer = FlowWriter(
+                    task.target,
+                    making,
+                    pairs=pairs,
+                    of=len(flow),
+                    fps=flow.fps,
+                    source_bytes=task.file.stat().st_size,
+                    reason=verdict.reason,
+                )
+            with writer:
+                for field in flow.in_order(pairs):
+                    writer.write(field[None])
+    return result_of(task, verdict.reason, len(pairs))
+
+
+def _wanted(flow: ComputedFlow, task: Task) -> Sequence[int]:
+    """Return the pairs to compute."""
+    if task.extraction.pairs == "all":
+        return range(len(flow))
+    span = SPANS["flow"]
+    wanted: set[int] = set()
+    for start, end in task.stretches:
+        part = part_of(flow, start=start, end=end)
+        places = segment_centres(len(part), segments=_TEST_SNIPPETS, span=span)
+        frames = frames_of(places, frames=len(part), span=span) + part.first
+        wanted.update(np.unique(frames).tolist())
+    return sorted(wanted)
+
+
+@cache
+def _estimator(method: str, weights: Path | None, device: str, threads: int) -> Estimator:
+    return flow_estimator(method, weights=weights, device=device, threads=threads)
+
+
+def result_of(task: Task, reason: str, pairs: int) -> Extracted:
+    target = task.target
+    files = [target] if target.is_file() else sorted(target.iterdir())
+    return Extracted(
+        video=task.video,
+        status="damaged" if reason else "ok",
+        reason=reason,
+        pairs=pairs,
+        bytes=sum(file.stat().st_size for file in files),
+        source_bytes=task.file.stat().st_size,
+    )
