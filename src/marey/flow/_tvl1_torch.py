@@ -5,6 +5,8 @@ The same scheme as the compiled one for processors; see `_tvl1_kernel`.
 Axes: N pairs, H rows, W columns, and 2 for x and y.
 """
 
+import math
+
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -82,7 +84,7 @@ def _refined(first: Images, second: Images, flow: Flow) -> Flow:
     height, width = first.shape[1:]
     enough = EPSILON * EPSILON * height * width
     dual = flow.new_zeros((len(flow), 2, 2, height, width))
-    seen = torch.stack([second, *_derivatives(second)], dim=1)
+    seen = _padded(torch.stack([second, *_derivatives(second)], dim=1))
     for _ in range(WARPS):
         slope, constant = _linearised(first, seen, flow)
         active = torch.ones(len(flow), dtype=torch.bool, device=flow.device)
@@ -112,19 +114,28 @@ def _derivatives(images: Images) -> tuple[Images, Images]:
     return along, down
 
 
+def _padded(images: Float[Tensor, "N C H W"]) -> Float[Tensor, "N C _ _"]:
+    """Return images with zeros behind, up to sides of a power of two.
+
+    Only then do places of pixels stay what they are on their way to shares of the sides and back.
+    A millionth of a pixel beyond the border brightness falls already, and a still pair moves.
+    """
+    down, across = (2 ** math.ceil(math.log2(side)) - side for side in images.shape[2:])
+    return F.pad(images, (0, across, 0, down))
+
+
 def _linearised(
-    first: Images, seen: Float[Tensor, "N 3 H W"], flow: Flow
+    first: Images, seen: Float[Tensor, "N 3 _ _"], flow: Flow
 ) -> tuple[Flow, Float[Tensor, "N H W"]]:
     """Return the slope of brightness where the flow leads, and its difference without flow."""
     height, width = first.shape[1:]
     rows = torch.arange(height, device=flow.device, dtype=flow.dtype)[:, None]
     columns = torch.arange(width, device=flow.device, dtype=flow.dtype)
-    # The corners' centres are -1 and 1.
-    x = (columns + flow[:, 0]) * (2 / max(width - 1, 1)) - 1
-    y = (rows + flow[:, 1]) * (2 / max(height - 1, 1)) - 1
-    warped = F.grid_sample(
-        seen, torch.stack([x, y], dim=-1), mode="bicubic", padding_mode="zeros", align_corners=True
-    )
+    # The edges of the image, half a pixel off the centres, are -1 and 1.
+    x = (2 * (columns + flow[:, 0]) + 1) / seen.shape[3] - 1
+    y = (2 * (rows + flow[:, 1]) + 1) / seen.shape[2] - 1
+    grid = torch.stack([x, y], dim=-1)
+    warped = F.grid_sample(seen, grid, mode="bicubic", padding_mode="zeros", align_corners=False)
     slope = warped[:, 1:]
     constant = warped[:, 0] - (slope * flow).sum(dim=1) - first
     return slope, constant
