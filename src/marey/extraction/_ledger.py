@@ -23,7 +23,8 @@ def claim(folder: Path, extraction: Extraction) -> None:
     text = json.dumps(settings, indent=2, sort_keys=True) + "\n"
     file = folder / SETTINGS
     if not file.exists():
-        if any(path.name != "lock" for path in folder.iterdir()):
+        # A crash may have left the beginning of our own, whose name is hidden.
+        if any(path.name != "lock" and path.name[0] != "." for path in folder.iterdir()):
             raise UsageError(
                 f"{folder} holds something that `marey flow` did not write; give another --out"
             )
