@@ -8,6 +8,7 @@ because it does not grow with the videos. Run it where nothing else runs.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 import tempfile
@@ -45,6 +46,9 @@ def main() -> None:
         print(f"marey flow, 1 worker   {one:7.1f} s   {one / bare:6.3f} of the bare method's time")
         two = run(index, Path(folder) / "two", arguments.method, 2) - start_up
         print(f"marey flow, 2 workers  {two:7.1f} s   {one / two:6.2f} times faster than with 1")
+        rows = map(json.loads, (Path(folder) / "two" / "ledger.jsonl").read_text().splitlines())
+        size = sum(row["bytes"] for row in rows) / len(entries)
+        print(f"a video costs {one / len(entries):.2f} s of one core and {size / 1e3:.0f} kB")
 
 
 def bare_method(index: Index, entries: tuple[Entry, ...], method: str) -> tuple[int, float]:

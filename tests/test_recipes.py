@@ -15,8 +15,10 @@ def test_a_recipe_holds_settings_that_can_be_and_says_how_to_run_it(recipe: Path
     text = recipe.read_text()
     settings = tomllib.loads(text)["train"]
     optim = Optimisation(**settings.pop("optim"))
-    # What an OFF network starts from is given with the command.
+    # What an OFF network starts from, and where flow is, is given with the command.
     start = {"init": Path("tsn")} if settings["model"].startswith("off_") else {}
+    if settings.get("modality") == "flow":
+        start["flow"] = Path("flow")
     training = Training(**settings, **start, optim=optim)
     assert training.model in TSN_NETWORKS | OFF_NETWORKS
     assert training.threads == 1  # Bytes depend on the threads; a recipe gives the same anywhere.

@@ -67,6 +67,12 @@ def test_training_out_of_range_is_refused_by_name(name: str, value: Any) -> None
         ({"model": "off_efficientnet_lite0", "init": Path("x"), "snippets": 1}, "from 1 snippets"),
         ({"snippets": 0}, "from 0 snippets"),
         ({"sampling": "caffe", "snippets": 9, "pace": 8}, "at most"),
+        ({"modality": "flow"}, "got neither"),
+        ({"modality": "flow", "flow": Path("f"), "on_the_fly": True}, "not both"),
+        ({"flow": Path("f")}, "this run is for rgb"),
+        ({"modality": "rgbdiff", "on_the_fly": True}, "this run is for rgbdiff"),
+        ({"size": 100}, "multiple of 16 from 64 on, got 100"),
+        ({"size": 48}, "multiple of 16 from 64 on, got 48"),
     ],
 )
 def test_contradictions_are_refused(settings: dict[str, Any], words: str) -> None:
@@ -81,6 +87,9 @@ def test_contradictions_are_refused(settings: dict[str, Any], words: str) -> Non
         {"cached_views": 2, "model": "off_efficientnet_lite0", "init": Path("x")},
         {"sampling": "caffe", "snippets": 8, "pace": 8},
         {"threads": None},
+        {"modality": "flow", "flow": Path("f")},
+        {"modality": "flow", "on_the_fly": True},
+        {"size": 112},
         {"workers": 0, "save_minutes": 0.0},
     ],
 )
