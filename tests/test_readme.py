@@ -3,6 +3,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from cyclopts.config import Toml
 
 from marey.cli import app
 
@@ -13,12 +14,14 @@ LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitl
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line.startswith("marey ")])
-def test_a_command_in_the_readme_is_one_that_marey_takes(line: str) -> None:
+def test_a_command_in_the_readme_is_one_that_marey_takes(
+    line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     words = shlex.split(line)[1:]
     if "--recipe" in words:
         at = words.index("--recipe")
         recipe = ROOT / "src" / "marey" / "recipes" / f"{words[at + 1]}.toml"
-        assert recipe.exists()
+        monkeypatch.setattr(app, "config", (Toml(recipe, must_exist=True),))
         del words[at : at + 2]
     app.parse_args(words, exit_on_error=False, print_error=False)
 
