@@ -181,16 +181,14 @@ def test_flow_of_clips_of_j_hmdb_is_opencv_s() -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(rows=st.integers(1, 40), columns=st.integers(1, 40), seed=st.integers(0, 99))
+@given(rows=st.integers(3, 40), columns=st.integers(3, 40), seed=st.integers(0, 99))
 def test_an_image_is_made_smaller_as_opencv_does(rows: int, columns: int, seed: int) -> None:
     cv2: Any = pytest.importorskip("cv2", reason="OpenCV is not installed")
     image = np.random.default_rng(seed).uniform(0, 255, (rows, columns)).astype(np.float32)
     height, width = round(rows * 0.8), round(columns * 0.8)
-    if min(height, width) == 0:
-        return
     expected = cv2.resize(image, None, fx=0.8, fy=0.8, interpolation=cv2.INTER_LINEAR)
     ours = _resized(image, height, width, 1 / 0.8, 1 / 0.8)
-    np.testing.assert_allclose(ours, expected.reshape(height, width), atol=1e-2)
+    np.testing.assert_allclose(ours, expected, atol=1e-2)
 
 
 def test_sizes_of_the_pyramid_are_those_of_a_step_of_four_fifths() -> None:
