@@ -10,16 +10,14 @@ copies of the last ones behind the flow, zeros before the dual, so that no borde
 its own.
 """
 
-import inspect
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32
-from numba import njit
-from numba.core.compiler import CompilerBase, DefaultPassBuilder
 
+from marey.flow._compiled import compiled, compiled_apart
+from marey.flow._median import median, pad_flow
 from marey.flow._tvl1_scheme import (
     EPSILON,
     INNER,
@@ -37,31 +35,6 @@ Plane = Float32[np.ndarray, "H W"]
 _BORDER = 4  # pixels of zeros around a packed image; a kernel of 4 x 4 reaches no further
 _ONE, _ZERO, _HALF = np.float32(1), np.float32(0), np.float32(0.5)
 _SHRINK = np.float64(1 / SCALE_STEP)
-
-
-class _Apart(CompilerBase):
-    """Compiles functions whose arrays never overlap, which alone lets their loops be vectors."""
-
-    def define_pipelines(self) -> list[Any]:
-        """Return the usual pipeline."""
-        self.state.flags.noalias = True
-        return [DefaultPassBuilder.define_nopython_pipeline(self.state)]
-
-
-def _compiled(function: Callable[..., Any], *, apart: bool = False) -> Callable[..., Any]:
-    """Return the function compiled, and kept for the next time where that is possible."""
-    options: dict[str, Any] = {"fastmath": True, "nogil": True, "error_model": "numpy"}
-    if apart:
-        options["pipeline_class"] = _Apart
-    function = inspect.unwrap(function)  # Checks of types that tests wrap it in do not compile.
-    try:
-        return njit(cache=True, **options)(function)  # type: ignore[no-any-return]
-    except RuntimeError:  # No folder that can be written to.
-        return njit(**options)(function)  # type: ignore[no-any-return]
-
-
-def _compiled_apart(function: Callable[..., Any]) -> Callable[..., Any]:
-    return _compiled(function, apart=True)
 
 
 def tvl1_pair(first: Plane, second: Plane) -> Float32[np.ndarray, "H W 2"]:
@@ -96,12 +69,12 @@ def _grown(
         inside = np.ascontiguousarray(flow[part, :-1, :-1])
         resized = _resized(inside, rows, columns, old_rows / rows, old_columns / columns)
         grown[part, :-1, :-1] = resized * np.float32(1 / SCALE_STEP)
-    _pad_flow(grown[0])
-    _pad_flow(grown[1])
+    pad_flow(grown[0])
+    pad_flow(grown[1])
     return grown
 
 
-@_compiled
+@compiled
 def _resized(image: Plane, rows: int, columns: int, down: float, across: float) -> Plane:
     """Return the image scaled bilinearly, its samples `down` rows and `across` columns apart."""
     height, width = image.shape
@@ -127,7 +100,7 @@ def _resized(image: Plane, rows: int, columns: int, down: float, across: float) 
     return out
 
 
-@_compiled
+@compiled
 def _packed(image: Plane) -> Float32[np.ndarray, "_ _ 4"]:
     """Return an image beside its derivatives along x and y, zeros around."""
     height, width = image.shape
@@ -142,17 +115,7 @@ def _packed(image: Plane) -> Float32[np.ndarray, "_ _ 4"]:
     return out
 
 
-@_compiled
-def _pad_flow(part: Plane) -> None:
-    """Fill the row and the column behind one part of the flow."""
-    height, width = part.shape[0] - 1, part.shape[1] - 1
-    for y in range(height):
-        part[y, width] = part[y, width - 1]
-    for x in range(width + 1):
-        part[height, x] = part[height - 1, x]
-
-
-@_compiled
+@compiled
 def _cubic(t: Any) -> Any:
     """Return the weights of four neighbours of a place `t` behind the second, as OpenCV's."""
     a = np.float32(-0.75)
@@ -163,7 +126,7 @@ def _cubic(t: Any) -> Any:
     return before, here, behind, _ONE - before - here - behind
 
 
-@_compiled
+@compiled
 def _warp_row(
     packed: Any, u1: Any, u2: Any, first: Any, y: int, ix: Any, iy: Any, ig: Any, c: Any
 ) -> None:
@@ -193,7 +156,7 @@ def _warp_row(
         c[x] = value - along * u1[x] - beside * u2[x] - first[x]
 
 
-@_compiled_apart
+@compiled_apart
 def _flow_row(
     u1: Any, u2: Any, p: Any, q: Any, ix: Any, iy: Any, ig: Any, c: Any, width: int
 ) -> float:
@@ -225,7 +188,7 @@ def _flow_row(
     return change  # type: ignore[return-value]
 
 
-@_compiled_apart
+@compiled_apart
 def _dual_row(u: Any, below: Any, p1: Any, p2: Any, width: int) -> None:
     """Update a dual row of one part of the flow from that row and the one below."""
     for x in range(width):
@@ -236,7 +199,7 @@ def _dual_row(u: Any, below: Any, p1: Any, p2: Any, width: int) -> None:
         p2[x + 1] = (p2[x + 1] + TAU_THETA * down) * n
 
 
-@_compiled
+@compiled
 def _iterate(u1: Any, u2: Any, dual: Any, data: Any) -> float:
     """Take one step of flow and dual fields; return the sum of squared changes of the flow."""
     p11, p12, p21, p22 = dual[0], dual[1], dual[2], dual[3]
@@ -259,7 +222,7 @@ def _iterate(u1: Any, u2: Any, dual: Any, data: Any) -> float:
     return change
 
 
-@_compiled
+@compiled
 def _refine(first: Any, packed: Any, u1: Any, u2: Any) -> None:
     """Improve the flow at one scale, in place."""
     height, width = first.shape
@@ -285,90 +248,9 @@ def _refine(first: Any, packed: Any, u1: Any, u2: Any) -> None:
         for _ in range(OUTER):
             if change <= enough:
                 break
-            _median(u1, copy, scratch)
-            _median(u2, copy, scratch)
+            median(u1, copy, scratch)
+            median(u2, copy, scratch)
             for _ in range(INNER):
                 change = np.float32(_iterate(u1, u2, dual, data))
                 if change <= enough:
                     break
-
-
-@_compiled
-def _median(part: Any, copy: Any, scratch: Any) -> None:
-    """Replace each value of one part of the flow by the median of the 5 x 5 around it."""
-    height, width = part.shape[0] - 1, part.shape[1] - 1
-    for y in range(height + 4):
-        row = min(max(y - 2, 0), height - 1)
-        for x in range(width):
-            copy[y, x + 2] = part[row, x]
-        copy[y, 0] = copy[y, 1] = copy[y, 2]
-        copy[y, width + 2] = copy[y, width + 3] = copy[y, width + 1]
-    for y in range(height):
-        _sorted_columns(
-            copy[y],
-            copy[y + 1],
-            copy[y + 2],
-            copy[y + 3],
-            copy[y + 4],
-            scratch[0],
-            scratch[1],
-            scratch[2],
-            scratch[3],
-            scratch[4],
-            width + 4,
-        )
-        _medians(scratch[0], scratch[1], scratch[2], scratch[3], scratch[4], part[y], width)
-    _pad_flow(part)
-
-
-@_compiled
-def _sort5(a: Any, b: Any, c: Any, d: Any, e: Any) -> Any:
-    """Return five values in rising order."""
-    a, b = min(a, b), max(a, b)
-    d, e = min(d, e), max(d, e)
-    c, e = min(c, e), max(c, e)
-    c, d = min(c, d), max(c, d)
-    b, e = min(b, e), max(b, e)
-    a, d = min(a, d), max(a, d)
-    a, c = min(a, c), max(a, c)
-    b, d = min(b, d), max(b, d)
-    b, c = min(b, c), max(b, c)
-    return a, b, c, d, e
-
-
-@_compiled_apart
-def _sorted_columns(
-    r0: Any,
-    r1: Any,
-    r2: Any,
-    r3: Any,
-    r4: Any,
-    s0: Any,
-    s1: Any,
-    s2: Any,
-    s3: Any,
-    s4: Any,
-    width: int,
-) -> None:
-    """Fill s0 to s4 with the values of five rows, sorted column by column."""
-    for x in range(width):
-        s0[x], s1[x], s2[x], s3[x], s4[x] = _sort5(r0[x], r1[x], r2[x], r3[x], r4[x])
-
-
-@_compiled_apart
-def _medians(s0: Any, s1: Any, s2: Any, s3: Any, s4: Any, out: Any, width: int) -> None:
-    """Fill a row with the medians of windows of five sorted columns.
-
-    When rows are sorted too, 13 values of 25 can be the median, on three diagonals: it is the
-    median of the highest of the first, the median of the second and the lowest of the third.
-    """
-    for x in range(width):
-        _, _, _, a3, a4 = _sort5(s0[x], s0[x + 1], s0[x + 2], s0[x + 3], s0[x + 4])
-        _, _, b2, b3, b4 = _sort5(s1[x], s1[x + 1], s1[x + 2], s1[x + 3], s1[x + 4])
-        _, c1, c2, c3, _ = _sort5(s2[x], s2[x + 1], s2[x + 2], s2[x + 3], s2[x + 4])
-        d0, d1, d2, _, _ = _sort5(s3[x], s3[x + 1], s3[x + 2], s3[x + 3], s3[x + 4])
-        e0, e1, _, _, _ = _sort5(s4[x], s4[x + 1], s4[x + 2], s4[x + 3], s4[x + 4])
-        low = max(max(a3, b2), max(c1, d0))
-        _, _, middle, _, _ = _sort5(a4, b3, c2, d1, e0)
-        high = min(min(b4, c3), min(d2, e1))
-        out[x] = max(min(low, middle), min(max(low, middle), high))
