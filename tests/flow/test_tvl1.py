@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch.nn import functional as F
 
-from marey.flow._methods import flow_estimator, grey_levels
 from marey.flow._median import median as _median
+from marey.flow._methods import flow_estimator, grey_levels
 from marey.flow._tvl1_kernel import _packed, _resized, _warp_row, tvl1_pair
 from marey.flow._tvl1_scheme import sizes
 from marey.flow._tvl1_torch import tvl1_pairs
