@@ -85,8 +85,9 @@ class Training:
     sampling: Literal["segments", "paced", "caffe"] | None = None
     """Rule that places snippets; `segments` for TSN and `paced` for OFF unless given."""
 
-    size: int = 224
-    """Rows and columns of what the network sees; halved, it is four times as fast."""
+    size: int | None = None
+    """Rows and columns of what the network sees, 224 unless given; halved, it is four times as
+    fast."""
 
     pace: int = 25
     """OFF's snippets are 1/pace of the video apart."""
@@ -146,7 +147,7 @@ class Training:
                 raise UsageError(f"{name} must be at least {low}, got {value}")
         if not self.save_minutes >= 0:
             raise UsageError(f"save_minutes must not be negative, got {self.save_minutes}")
-        if self.size % 16 or self.size < 64:
+        if self.size is not None and (self.size % 16 or self.size < 64):
             raise UsageError(f"size must be a multiple of 16 from 64 on, got {self.size}")
         for name in ("dropout", "gradient_dropout", "label_smoothing"):
             if not 0 <= getattr(self, name) < 1:

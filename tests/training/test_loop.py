@@ -265,7 +265,7 @@ def test_missing_videos_are_named_together_before_anything_is_written(
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"modality": "flow"}, "rgb or rgbdiff"),
+        ({"modality": "flow"}, "got neither"),
         ({"device": "gpu"}, "no device is called 'gpu'"),
         ({"frozen_stages": 0, "model": "tsn_efficientnet"}, "did you mean tsn_efficientnet_lite0"),
     ],
@@ -281,7 +281,9 @@ def test_a_start_that_does_not_fit_is_refused(
     runs: Any, short: Short, tmp_path: Path, tsn: Path, films: Index
 ) -> None:
     with pytest.raises(UsageError, match="is for rgb, but the run is for rgbdiff"):
-        runs.to_the_end(short(init=tsn, modality="rgbdiff"), tmp_path / "run")
+        runs.to_the_end(
+            short(init=tsn, model="off_tiny", modality="rgbdiff", snippets=2), tmp_path / "run"
+        )
     with pytest.raises(UsageError, match="has another backbone"):
         runs.to_the_end(short(init=tsn, model="tsn_efficientnet_lite0"), tmp_path / "run")
     names = {"left": "left", "right": "up"}

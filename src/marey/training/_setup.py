@@ -60,10 +60,11 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         gradient_dropout=settings.gradient_dropout if settings.is_off else None,
     )
     usual = model.preprocessing
+    size = settings.size or usual.size
     model.preprocessing = replace(
         usual,
-        size=settings.size,
-        short_side=round(settings.size * usual.short_side / usual.size),
+        size=size,
+        short_side=round(size * usual.short_side / usual.size),
         pace=settings.pace,
         flow=flow_method(settings),
     )
