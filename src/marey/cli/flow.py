@@ -20,7 +20,7 @@ def flow(
     index: Path,
     /,
     *,
-    out: Annotated[Path, Parameter(alias="-o")],
+    out: Annotated[Path | None, Parameter(alias="-o")] = None,
     method: Literal["tvl1", "tvl1-opencv", "dis", "farneback", "raft"] = "tvl1",
     for_: Annotated[Literal["all", "test"], Parameter(name="--for")] = "all",
     format: Literal["video", "tsn"] = "video",  # noqa: A002 - named as users know it
@@ -32,7 +32,7 @@ def flow(
 ) -> None:
     """Compute the optical flow of the videos of an index.
 
-    Example: `marey flow jhmdb-split1.csv --out flow/tvl1`
+    Example: `marey flow jhmdb-split1.csv --method dis --out flow/dis`
 
     Flow is computed at 340 x 256 pixels and kept in 8 bits, up to 20 pixels: one lossless file
     for each video. Stopped at any moment, the same command goes on from there, and does no
@@ -41,7 +41,7 @@ def flow(
 
     Args:
         index: Index of videos, as `marey prepare` writes it.
-        out: Folder for the flow, one for each method.
+        out: Folder for the flow, one for each method; flow/METHOD right here unless given.
         method: tvl1 (ours), tvl1-opencv, dis (the quickest), farneback, or raft.
         for_: All pairs of frames, or only those that `marey test` reads.
         format: One video for each video, or folders of flow_x_00001.jpg as TSN's tools make.
@@ -57,6 +57,7 @@ def flow(
     from marey.models import choose_device
 
     videos = read_index(index)
+    out = out or Path("flow") / method
     device = str(choose_device(device))
     flow_estimator(method, weights=weights, device=device)  # What it lacks is said at once.
     extraction = Extraction(method=method, weights=weights, device=device, pairs=for_, form=format)
