@@ -129,7 +129,7 @@ def _parameters(method: str) -> dict[str, int | float]:
 
 
 def grey_levels(frames: Frames) -> UInt8[np.ndarray, "T H W"]:
-    """Return the brightness of frames (ITU-R BT.601), rounded as OpenCV does."""
+    """Return the brightness of frames (ITU-R BT.601), in weights of 14 bits."""
     weights = np.array([4899, 9617, 1868], np.uint32)
     levels: UInt8[np.ndarray, "T H W"] = ((frames @ weights + 8192) >> 14).astype(np.uint8)
     return levels
