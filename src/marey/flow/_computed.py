@@ -42,6 +42,7 @@ class ComputedFlow:
         self._estimator = estimator
         self.making = making
         if len(video) < 2:
+            video.close()
             raise VideoError(f"{video.path} has a single frame; flow needs two")
 
     @property
