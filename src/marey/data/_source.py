@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from marey.errors import UsageError
-from marey.flow import ComputedFlow, Estimator, flow_estimator, making_of, open_flow, require_flow
+from marey.flow import (
+    ComputedFlow,
+    Estimator,
+    flow_estimator,
+    making_of,
+    open_flow,
+    require_flow,
+    stored_method,
+)
 from marey.index import Entry, Index
 from marey.video import open_video
 
@@ -50,8 +58,11 @@ class StoredFlow:
 
     Args:
         folder: What `marey flow` or TSN's tools wrote.
-        method: The method that it must have been computed with; any if empty. Images do not
-            tell theirs, and pass.
+        method: The method that it must have been computed with; any if empty. Images of TSN's
+            tools do not tell theirs, and pass.
+
+    Raises:
+        UsageError: There is no such folder, or it says that it is of another method.
     """
 
     folder: Path
@@ -59,20 +70,26 @@ class StoredFlow:
 
     def __post_init__(self) -> None:
         require_flow(self.folder)
+        if self.method and (stored := stored_method(self.folder)):
+            self._require(stored, self.folder)
 
     def open(self, index: Index, entry: Entry) -> AbstractContextManager[WholeVideo]:
         """Return the flow of the video."""
         flow = open_flow(self.folder, entry.path)
-        if self.method and flow.making and flow.making.method != self.method:
-            raise UsageError(
-                f"{flow.path} is flow by {flow.making.method}, but the network learnt from "
-                f"{self.method}; compute that, or insist with --any-flow"
-            )
+        if self.method and flow.making:
+            self._require(flow.making.method, flow.path)
         return flow
 
     def made_from(self, index: Index, entry: Entry) -> Path:
         """Return the file or folder of the flow."""
         return open_flow(self.folder, entry.path).path
+
+    def _require(self, stored: str, path: Path) -> None:
+        if stored != self.method:
+            raise UsageError(
+                f"{path} is flow by {stored}, but the network learnt from {self.method}; "
+                "compute that, or insist with --any-flow"
+            )
 
 
 @dataclass(frozen=True, slots=True)
