@@ -153,11 +153,18 @@ def test_held_out_groups_are_not_learnt_from_and_tests_are_not_read(
     import marey.training._validation as validating
 
     learnt, validated = set(), set()
-    real = learning.open_video
-    monkeypatch.setattr(learning, "open_video", lambda path: (learnt.add(path.name), real(path))[1])
-    monkeypatch.setattr(
-        validating, "open_video", lambda path: (validated.add(path.name), real(path))[1]
-    )
+    clip, look = learning.SnippetDataset._clip, validating.centre_snippets
+
+    def learn(dataset: Any, entry: Entry, rng: Any) -> Any:
+        learnt.add(entry.path)
+        return clip(dataset, entry, rng)
+
+    def validate(network: Any, held_out: Any, entry: Entry, source: Any) -> Any:
+        validated.add(entry.path)
+        return look(network, held_out, entry, source)
+
+    monkeypatch.setattr(learning.SnippetDataset, "_clip", learn)
+    monkeypatch.setattr(validating, "centre_snippets", validate)
     runs.to_the_end(short(epochs=1), tmp_path / "run")
     training = {entry.path for entry in runs.films.entries if entry.split == "train"}
     assert learnt | validated == training

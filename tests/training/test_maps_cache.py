@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from marey.data import Key
+from marey.data import Key, Videos
 from marey.errors import CheckpointError
 from marey.index import Index
 from marey.settings import Training
@@ -176,8 +176,8 @@ def test_validation_on_kept_maps_says_what_validation_on_videos_says(
     settings: Training, films: Index, tmp_path: Path
 ) -> None:
     cache = Cache(settings, films, tmp_path / "cache")
-    kept = looking_at_kept_maps(cache.model, cache.held_out, settings, cache.folder)
-    seen = looking_at_videos(cache.model, cache.held_out)
+    kept = looking_at_kept_maps(cache.model, cache.held_out, settings, cache.folder, Videos())
+    seen = looking_at_videos(cache.model, cache.held_out, Videos())
     for entry in cache.held_out.entries:
         answers, expected = kept(entry), seen(entry)
         assert answers.keys() == expected.keys()

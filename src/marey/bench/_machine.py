@@ -85,7 +85,8 @@ def count_macs(network: nn.Module, work: Callable[[], object]) -> int:
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
     hooks = [layer.register_forward_hook(add) for layer in layers]
     try:
-        work()
+        with torch.no_grad():  # Where gradients are kept, frozen units fold without their layers.
+            work()
     finally:
         for hook in hooks:
             hook.remove()
