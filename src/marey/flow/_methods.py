@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import local
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -160,9 +161,14 @@ def _of_opencv(build: Callable[[types.ModuleType], Callable[..., Any]]) -> Estim
         ) from error
     # Two threads on one pair gain nothing; pairs and videos go side by side.
     cv2.setNumThreads(1)
-    compute = build(cv2)
+    build(cv2)  # A version without the method is known at once.
+    own = local()
 
     def estimate(frames: Frames) -> Float32[np.ndarray, "P H W 2"]:
+        # OpenCV's objects keep their memory between pairs, so each thread has one of its own.
+        if not hasattr(own, "compute"):
+            own.compute = build(cv2)
+        compute = own.compute
         return _pair_by_pair(lambda one, other: compute(one, other, None), grey_levels(frames), 1)
 
     return estimate
