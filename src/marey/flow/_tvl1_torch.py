@@ -28,6 +28,8 @@ from marey.flow._tvl1_scheme import (
 _TESTED_EVERY = 5
 """Iterations between looks at whether any pair still moves; each look waits for the GPU."""
 
+# Plain numbers, which torch can compile.
+_STEP, _THETA, _TAUT = float(LAMBDA_THETA), float(THETA), float(TAU_THETA)
 _LEAST_SQUARE = 1.1920929e-07
 
 Images = Float[Tensor, "N H W"]
@@ -147,12 +149,12 @@ def _iterated(
     """Return flow and dual fields one step on, and the sum of squared changes of the flow."""
     square = slope.square().sum(dim=1).clamp(min=_LEAST_SQUARE)
     rest = (constant + (slope * flow).sum(dim=1)) / square
-    moved = flow - rest.clamp(-float(LAMBDA_THETA), float(LAMBDA_THETA))[:, None] * slope
+    moved = flow - rest.clamp(-_STEP, _STEP)[:, None] * slope
     along, down = dual[:, :, 0], dual[:, :, 1]
     divergence = (
         along - F.pad(along, (1, 0))[..., :-1] + down - F.pad(down, (0, 0, 1, 0))[..., :-1, :]
     )
-    new = moved + float(THETA) * divergence
+    new = moved + _THETA * divergence
     change = (new - flow).square().sum(dim=(1, 2, 3))
     gradient = torch.stack(
         [
@@ -161,9 +163,8 @@ def _iterated(
         ],
         dim=2,
     )
-    taut = float(TAU_THETA)
     length = gradient.square().sum(dim=2, keepdim=True).sqrt()
-    return new, (dual + taut * gradient) / (1 + taut * length), change
+    return new, (dual + _TAUT * gradient) / (1 + _TAUT * length), change
 
 
 def _median(flow: Flow) -> Flow:
