@@ -24,6 +24,10 @@ def test_a_missing_file_is_named(tmp_path):
     assert "does not exist" in refusal(tmp_path / "gone.mp4")
 
 
+def test_a_name_too_long_for_the_file_system_is_named(tmp_path):
+    assert "cannot be read: file name too long" in refusal(tmp_path / ("n" * 300 + ".mp4"))
+
+
 def test_a_folder_is_no_file(tmp_path):
     assert "folder" in refusal(tmp_path)
 

@@ -6,8 +6,10 @@ it. A run that was stopped does no video twice: it believes the ledger, and flow
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,11 +17,12 @@ from typing import Any
 
 from marey.durable import alone_in, append_line, write_text
 from marey.errors import UsageError, VideoError
+from marey.flow import SETTINGS
 from marey.index import Index
 from marey.isolation import CrashError, Isolated
 
-from ._ledger import LEDGER, claim, known, line_of, read_ledger
-from ._task import Extracted, Extraction, Task, extract_video
+from ._ledger import LEDGER, claim, known, line_of, read_ledger, refuse_others
+from ._task import Extracted, Extraction, Task, bytes_of, extract_video
 
 # A damaged file can hold a decoder for ever; flow itself takes long in a long video.
 _SECONDS, _SECONDS_PER_MEGABYTE = 3600.0, 600.0
@@ -43,12 +46,13 @@ def extract(
         each: Called after each video, with whether it was there already.
 
     Raises:
-        UsageError: The folder holds other flow, or two videos would share one place.
+        UsageError: The folder holds other flow, or videos would have theirs in one place.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"extracting flow needs at least 1 worker, got {workers}")
     cores = os.cpu_count() or 1
     tasks = _tasks(index, extraction, folder)
+    refuse_others(folder, extraction)  # Before anything of ours is in it.
     with alone_in(folder):
         claim(folder, extraction)
         ledger = read_ledger(folder / LEDGER)
@@ -62,10 +66,12 @@ def extract(
         # Where videos are fewer than cores, pairs of one video go side by side.
         threads = max((workers or cores) // count, 1)
         done = dict(kept)
-        for result in _in_processes([replace(task, threads=threads) for task in rest], count):
-            append_line(folder / LEDGER, line_of(result))
-            done[result.video] = result
-            each(result, False)
+        rest = [replace(task, threads=threads) for task in rest]
+        with closing(_in_processes(rest, count)) as extracted:
+            for result in extracted:
+                append_line(folder / LEDGER, line_of(result))
+                done[result.video] = result
+                each(result, False)
         results = [done[task.video] for task in tasks]
         # In the order of the index, whichever was done first.
         others = [row for video, row in sorted(ledger.items()) if video not in done]
@@ -88,18 +94,35 @@ def _tasks(index: Index, extraction: Extraction, folder: Path) -> list[Task]:
         )
         for path, parts in stretches.items()
     ]
-    places: dict[Path, str] = {}
+    _require_places(tasks, folder)
+    return tasks
+
+
+def _require_places(tasks: Sequence[Task], folder: Path) -> None:
+    """Refuse videos whose flow would lie where that of others, or what we need, does."""
+    places = {folder / name: "" for name in ("lock", LEDGER, SETTINGS)}
     for task in tasks:
         other = places.setdefault(task.target, task.video)
+        if other == "":
+            raise UsageError(
+                f"{task.video!r} would have its flow in {task.target}, which is needed for other "
+                "things; rename the video"
+            )
         if other != task.video:
             raise UsageError(
                 f"{other!r} and {task.video!r} would have their flow in one place, {task.target}; "
                 "make an index of each and give them folders of their own"
             )
-    return tasks
+    for task in tasks:
+        above = [places[path] for path in task.target.parents if path in places]
+        if above:
+            raise UsageError(
+                f"{task.video!r} would have its flow within that of {above[0]!r}; "
+                "make an index of each and give them folders of their own"
+            )
 
 
-def _in_processes(tasks: Sequence[Task], count: int) -> Iterator[Extracted]:
+def _in_processes(tasks: Sequence[Task], count: int) -> Generator[Extracted, None, None]:
     """Yield results as they come, each task done in one of `count` processes."""
     idle: SimpleQueue[Isolated] = SimpleQueue()
     processes = [Isolated() for _ in range(count)]
@@ -126,16 +149,17 @@ def _in_processes(tasks: Sequence[Task], count: int) -> Iterator[Extracted]:
 
 def _isolated(process: Isolated, task: Task) -> Extracted:
     """Return what becomes of a video, whatever it does to the process."""
-    try:
-        size = task.file.stat().st_size
-    except OSError:
-        size = 0
+    size = bytes_of(task.file)
     try:
         return process.call(extract_video, _SECONDS + _SECONDS_PER_MEGABYTE * size / 1e6, task)
     except VideoError as error:
         reason = str(error)
     except CrashError as error:
         reason = f"the decoder {error}"
+    if size and task.target.exists():
+        # Flow of another video, which was there before this one.
+        shutil.rmtree(task.target) if task.target.is_dir() else task.target.unlink()
+    reason = reason.removeprefix(str(task.file)).lstrip(": ")
     return Extracted(task.video, "unusable", reason, 0, 0, size)
 
 

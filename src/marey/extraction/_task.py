@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from marey.allocator import keep_freed_memory
-from marey.data import SPANS, frames_of, part_of, segment_centres
+from marey.data import SPANS, WholeVideo, frames_of, part_of, segment_centres
+from marey.errors import UsageError, VideoError
 from marey.flow import (
     ComputedFlow,
     Estimator,
@@ -39,6 +40,13 @@ class Extraction:
 
     form: Literal["video", "tsn"] = "video"
     """One lossless file for each video, or folders of JPEG images as TSN's tools write them."""
+
+    def __post_init__(self) -> None:
+        if self.pairs == "test" and self.form == "tsn":
+            raise UsageError(
+                "--for test needs --format video: TSN's images are numbered without gaps, so "
+                "pairs cannot be left out"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ def extract_video(task: Task) -> Extracted:
     with open_video(task.file) as video:
         verdict = video.verdict()
         with ComputedFlow(video, estimator, making) as flow:
-            pairs = _wanted(flow, task)
+            pairs = wanted(flow, task)
             writer: FlowWriter | FlowFolderWriter
             if extraction.form == "tsn":
                 writer = FlowFolderWriter(task.target)
@@ -100,7 +108,7 @@ def extract_video(task: Task) -> Extracted:
                     pairs=pairs,
                     of=len(flow),
                     fps=flow.fps,
-                    source_bytes=task.file.stat().st_size,
+                    source_bytes=bytes_of(task.file),
                     reason=verdict.reason,
                 )
             with writer:
@@ -109,18 +117,29 @@ def extract_video(task: Task) -> Extracted:
     return result_of(task, verdict.reason, len(pairs))
 
 
-def _wanted(flow: ComputedFlow, task: Task) -> Sequence[int]:
-    """Return the pairs to compute."""
+def wanted(flow: WholeVideo, task: Task) -> Sequence[int]:
+    """Return the pairs to compute.
+
+    Raises:
+        VideoError: The video is over before all its stretches.
+    """
     if task.extraction.pairs == "all":
         return range(len(flow))
     span = SPANS["flow"]
-    wanted: set[int] = set()
+    pairs: set[int] = set()
+    missing: VideoError | None = None
     for start, end in task.stretches:
-        part = part_of(flow, start=start, end=end)
+        try:
+            part = part_of(flow, start=start, end=end)
+        except VideoError as error:
+            missing = error
+            continue
         places = segment_centres(len(part), segments=_TEST_SNIPPETS, span=span)
         frames = frames_of(places, frames=len(part), span=span) + part.first
-        wanted.update(np.unique(frames).tolist())
-    return sorted(wanted)
+        pairs.update(np.unique(frames).tolist())
+    if missing and not pairs:
+        raise missing
+    return sorted(pairs)
 
 
 @cache
@@ -128,7 +147,17 @@ def _estimator(method: str, weights: Path | None, device: str, threads: int) -> 
     return flow_estimator(method, weights=weights, device=device, threads=threads)
 
 
+def bytes_of(video: Path) -> int:
+    """Return the size of a video's file, or of its images; 0 if it is not there."""
+    try:
+        files = video.iterdir() if video.is_dir() else [video]
+        return sum(file.stat().st_size for file in files if file.is_file())
+    except (OSError, ValueError):  # The latter of a name that cannot be one.
+        return 0
+
+
 def result_of(task: Task, reason: str, pairs: int) -> Extracted:
+    """Return what became of a video whose flow is there."""
     target = task.target
     files = [target] if target.is_file() else sorted(target.iterdir())
     return Extracted(
@@ -137,5 +166,5 @@ def result_of(task: Task, reason: str, pairs: int) -> Extracted:
         reason=reason,
         pairs=pairs,
         bytes=sum(file.stat().st_size for file in files),
-        source_bytes=task.file.stat().st_size,
+        source_bytes=bytes_of(task.file),
     )

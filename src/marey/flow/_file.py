@@ -173,9 +173,14 @@ class FlowReader:
         return self._frames
 
     @property
+    def pairs(self) -> Sequence[int]:
+        """The pairs in the file."""
+        return range(self._frames) if self._places is None else list(self._places)
+
+    @property
     def written(self) -> int:
-        """Pairs in the file."""
-        return self._frames if self._places is None else len(self._places)
+        """How many these are."""
+        return len(self.pairs)
 
     def frames_at(self, indices: Iterable[int], /) -> UInt8[np.ndarray, "T H W 2"]:
         """Return the flow of the pairs with these numbers, in that order.

@@ -1,5 +1,6 @@
 """Opening a video file so that it can do no more than show its frames."""
 
+import os
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -95,7 +96,7 @@ def words(error: Exception) -> str:
 
 
 def _open_bytes(path: Path) -> BinaryIO:
-    if path.is_dir():
+    if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir would raise on a name too long
         raise VideoError(f"{path} is a folder, not a video file")
     try:
         file = path.open("rb", buffering=0)

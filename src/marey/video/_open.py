@@ -1,7 +1,7 @@
 """One way to open any video, and to judge it."""
 
+import os
 from os import PathLike
-from pathlib import Path
 
 from marey.errors import VideoError
 from marey.video._folder import FrameFolder
@@ -15,7 +15,8 @@ def open_video(path: str | PathLike[str]) -> VideoReader | FrameFolder:
     Raises:
         VideoError: There is no video.
     """
-    return FrameFolder(path) if Path(path).is_dir() else VideoReader(path)
+    # Path.is_dir would raise on a name too long for the file system.
+    return FrameFolder(path) if os.path.isdir(path) else VideoReader(path)  # noqa: PTH112
 
 
 def check_video(path: str | PathLike[str]) -> Verdict:
