@@ -1,0 +1,101 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import Run, film
+
+from marey.flow import FlowFolder, open_flow
+from marey.video import write_video
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Path:
+    film(tmp_path / "a.mp4", frames=4)
+    film(tmp_path / "b.mp4", frames=3, width=72)
+    path = tmp_path / "videos.csv"
+    path.write_text("path,label\na.mp4,run\nb.mp4,sit\n")
+    return path
+
+
+def test_flow_of_every_video_is_written_and_counted(
+    run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "dis"
+    words = ["flow", index, "--out", out, "--method", "dis", "--workers", 1]
+    assert run(*words, "--json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["videos"], document["ok"], document["pairs"]) == (2, 2, 3 + 2)
+    assert [row["video"] for row in document["results"]] == ["a.mp4", "b.mp4"]
+    written = [open_flow(out, name) for name in ("a.mp4", "b.mp4")]
+    assert [len(flow) for flow in written] == [3, 2]
+    assert document["bytes"] == sum(flow.path.stat().st_size for flow in written)
+
+    assert run(*words) == 0
+    printed, said = capsys.readouterr()
+    assert printed == f"{out}\n"
+    assert "5 pairs" in said
+    assert "0 pairs computed" in said
+
+
+def test_a_video_moving_right_has_x_flow_above_rest(run: Run, index: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    texture = rng.integers(0, 256, (16, 24, 3)).astype(np.uint8).repeat(16, 0).repeat(16, 1)
+    for name, step in (("a.mp4", 3), ("b.mp4", -3)):
+        write_video(tmp_path / name, np.stack([np.roll(texture, step * t, 1) for t in range(3)]))
+    assert run("flow", index, "--out", tmp_path / "tvl1", "--workers", 1) == 0
+    right, left = (
+        open_flow(tmp_path / "tvl1", n).frames_at([0])[0, ..., 0] for n in ("a.mp4", "b.mp4")
+    )
+    assert np.median(right) > 128 > np.median(left)
+
+
+def test_an_unusable_video_is_named_and_the_rest_goes_on(
+    run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"no video at all")
+    words = ["flow", index, "--out", tmp_path / "dis", "--method", "dis", "--workers", 1]
+    assert run(*words) == 3
+    assert "marey: unusable: a.mp4: " in capsys.readouterr().err
+    assert len(open_flow(tmp_path / "dis", "b.mp4")) == 2
+
+
+def test_folders_as_tsns_tools_write_them_can_be_asked_for(
+    run: Run, index: Path, tmp_path: Path
+) -> None:
+    words = ["--method", "dis", "--format", "tsn", "--workers", 1]
+    assert run("flow", index, "--out", tmp_path / "tsn", *words) == 0
+    assert sorted(path.name for path in (tmp_path / "tsn" / "b").iterdir()) == [
+        f"flow_{part}_0000{number}.jpg" for part in "xy" for number in (1, 2)
+    ]
+    assert isinstance(open_flow(tmp_path / "tsn", "b.mp4"), FlowFolder)
+
+
+def test_without_a_place_flow_goes_to_one_named_by_its_method(
+    run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run("flow", index, "--method", "dis", "--workers", 1) == 0
+    assert (tmp_path / "flow" / "dis" / "flow.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--method", "raft"], "raft needs weights"),
+        (["--method", "dis", "--weights", "w.pth"], "dis has no weights"),
+        (["--method", "dis", "--workers", "0"], "at least 1 worker, got 0"),
+        (["--method", "dis", "--device", "gpu"], "no device is called 'gpu'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_any_work(
+    run: Run,
+    index: Path,
+    tmp_path: Path,
+    words: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("flow", index, "--out", tmp_path / "out", *words) == 2
+    assert said in capsys.readouterr().err
+    assert not list((tmp_path / "out").glob("*.mkv"))

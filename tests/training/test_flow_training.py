@@ -1,0 +1,64 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_networks import OFF_TINY
+
+from marey.errors import UsageError
+from marey.extraction import Extraction, extract
+from marey.index import Index
+from marey.models import load_model
+from marey.settings import Training
+
+
+@pytest.fixture(scope="module")
+def dis(films: Index, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("flow")
+    extract(films, Extraction(method="dis"), folder, workers=1)
+    return folder
+
+
+def on_flow(short: Any, **changes: Any) -> Training:
+    return short(modality="flow", frozen_stages=0, partial_bn=False, **changes)
+
+
+def test_flow_on_the_disk_teaches_the_same_as_flow_computed_on_the_fly(
+    runs: Any, short: Any, dis: Path, tmp_path: Path
+) -> None:
+    stored, _ = runs.to_the_end(on_flow(short, flow=dis), tmp_path / "stored")
+    computed, _ = runs.to_the_end(on_flow(short, on_the_fly=True), tmp_path / "computed")
+    one, other = load_model(stored.model), load_model(computed.model)
+    assert one.sha256 == other.sha256
+    assert one.preprocessing.flow == other.preprocessing.flow == "dis"
+
+
+def test_off_learns_on_a_tsn_of_flow_from_kept_maps_too(
+    runs: Any, short: Any, dis: Path, tmp_path: Path
+) -> None:
+    tsn, _ = runs.to_the_end(on_flow(short, flow=dis), tmp_path / "tsn")
+    settings = short(
+        model=OFF_TINY, modality="flow", flow=dis, init=tsn.model, snippets=3, cached_views=2
+    )
+    off, told = runs.to_the_end(settings, tmp_path / "off")
+    assert load_model(off.model).modality == "flow"
+    assert told.steps == 6
+    assert any("kept the backbone's maps" in said for said in told.said)
+
+
+def test_a_tsn_on_flow_may_begin_with_one_on_rgb(
+    runs: Any, short: Any, dis: Path, tmp_path: Path
+) -> None:
+    rgb, _ = runs.to_the_end(short(), tmp_path / "rgb")
+    runs.to_the_end(on_flow(short, flow=dis, init=rgb.model), tmp_path / "flow")
+
+
+def test_a_missing_folder_of_flow_is_named(runs: Any, short: Any, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="nowhere: no such folder of flow"):
+        runs.to_the_end(on_flow(short, flow=tmp_path / "nowhere"), tmp_path / "run")
+
+
+def test_a_size_of_its_own_travels_with_the_network(runs: Any, short: Any, tmp_path: Path) -> None:
+    outcome, _ = runs.to_the_end(short(size=80), tmp_path / "run")
+    made = load_model(outcome.model).preprocessing
+    assert made.size == 80
+    assert made.short_side == 80  # in proportion: the tiny networks see frames whole
