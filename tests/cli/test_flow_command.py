@@ -4,8 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from films import Run, film
+from killable_flow import Here
 
-from marey.flow import FlowFolder, open_flow
+from marey.flow import FlowFolder, FlowReader, open_flow
 from marey.video import write_video
 
 
@@ -16,6 +17,12 @@ def index(tmp_path: Path) -> Path:
     path = tmp_path / "videos.csv"
     path.write_text("path,label\na.mp4,run\nb.mp4,sit\n")
     return path
+
+
+@pytest.fixture
+def _here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do videos in this process, which saves the seconds that another takes to start."""
+    monkeypatch.setattr("marey.extraction._extract.Isolated", Here)
 
 
 def test_flow_of_every_video_is_written_and_counted(
@@ -99,3 +106,71 @@ def test_what_cannot_be_done_is_refused_before_any_work(
     assert run("flow", index, "--out", tmp_path / "out", *words) == 2
     assert said in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*.mkv"))
+
+
+@pytest.mark.usefixtures("_here")
+def test_a_damaged_video_is_named_and_has_flow_and_an_unusable_one_makes_the_code_3(
+    run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = film(tmp_path / "cut.avi", frames=20).read_bytes()
+    (tmp_path / "cut.avi").write_bytes(data[: len(data) * 4 // 5])
+    film(tmp_path / "one.avi", frames=1)
+    index.write_text("path,label\ncut.avi,run\nb.mp4,sit\n")
+    words = ["--out", tmp_path / "dis", "--method", "dis", "--workers", 1]
+    assert run("flow", index, *words) == 0
+    printed, said = capsys.readouterr()
+    assert printed == f"{tmp_path / 'dis'}\n"
+    told, counted = said.splitlines()
+    assert told.startswith("marey: damaged: cut.avi: the file ends early")
+    assert counted.startswith("2 videos: 1 ok, 1 damaged, 0 unusable; ")
+    assert len(open_flow(tmp_path / "dis", "cut.avi")) > 1
+
+    index.write_text('path,label\none.avi,run\n"gone\n.avi",run\ncut.avi,run\n')
+    assert run("flow", index, *words, "--json") == 3
+    printed, said = capsys.readouterr()
+    document = json.loads(printed)
+    assert [(row["video"], row["status"]) for row in document["results"]] == [
+        ("one.avi", "unusable"),
+        ("gone\n.avi", "unusable"),
+        ("cut.avi", "damaged"),
+    ]
+    assert document["results"][0]["reason"] == "has a single frame; flow needs two"
+    assert (document["damaged"], document["unusable"]) == (1, 2)
+    assert said == ""
+    assert run("flow", index, *words, "--quiet") == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 3
+    assert "marey: unusable: gone\\n.avi: does not exist" in lines
+
+
+@pytest.mark.usefixtures("_here")
+def test_the_pairs_of_testing_alone_can_be_asked_for(
+    run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film(tmp_path / "a.mp4", frames=170)
+    words = ["--method", "dis", "--workers", 1, "--for", "test"]
+    assert run("flow", index, "--out", tmp_path / "dis", *words) == 0
+    with open_flow(tmp_path / "dis", "a.mp4") as flow:
+        assert isinstance(flow, FlowReader)
+        assert (len(flow), flow.written) == (169, 125)
+    assert run("flow", index, "--out", tmp_path / "tsn", *words, "--format", "tsn") == 2
+    assert "--for test needs --format video" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("_here")
+def test_a_folder_of_other_flow_or_of_something_else_is_refused(
+    run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--workers", 1, "--out"]
+    assert run("flow", index, "--method", "dis", *words, tmp_path / "dis") == 0
+    assert run("flow", index, "--method", "farneback", *words, tmp_path / "dis") == 2
+    assert "dis holds other flow (see " in capsys.readouterr().err
+    assert run("flow", index, "--method", "dis", *words, tmp_path) == 2
+    err = capsys.readouterr().err
+    assert "holds something that `marey flow` did not write; give another --out" in err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "a.mp4",
+        "b.mp4",
+        "dis",
+        "videos.csv",
+    ]

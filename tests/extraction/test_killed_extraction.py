@@ -99,7 +99,6 @@ def test_a_run_killed_around_any_write_goes_on_to_the_same_bytes(
 # From here on in other processes.
 
 
-@pytest.mark.slow
 def test_videos_done_side_by_side_in_other_processes_have_the_same_bytes(
     three: Index, tmp_path: Path
 ) -> None:

@@ -1,10 +1,11 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_networks import OFF_TINY
 
-from marey.errors import UsageError
+from marey.errors import UsageError, VideoError
 from marey.extraction import Extraction, extract
 from marey.index import Index
 from marey.models import load_model
@@ -43,6 +44,28 @@ def test_off_learns_on_a_tsn_of_flow_from_kept_maps_too(
     assert load_model(off.model).modality == "flow"
     assert told.steps == 6
     assert any("kept the backbone's maps" in said for said in told.said)
+
+
+def test_off_learns_from_stored_flow_what_it_learns_on_the_fly(
+    runs: Any, short: Any, dis: Path, tmp_path: Path
+) -> None:
+    tsn, _ = runs.to_the_end(on_flow(short, flow=dis, epochs=1), tmp_path / "tsn")
+    off = {"model": OFF_TINY, "init": tsn.model, "snippets": 3, "epochs": 1}
+    stored, _ = runs.to_the_end(on_flow(short, flow=dis, **off), tmp_path / "stored")
+    computed, _ = runs.to_the_end(on_flow(short, on_the_fly=True, **off), tmp_path / "computed")
+    one, other = load_model(stored.model), load_model(computed.model)
+    assert one.sha256 == other.sha256 != load_model(tsn.model).sha256
+    assert set(stored.validation.heads) == {"tsn", "off7", "off14"}
+
+
+def test_a_video_whose_flow_is_missing_is_named(
+    runs: Any, short: Any, dis: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(dis, tmp_path / "flow"))
+    for path in folder.rglob("left*.mkv"):
+        path.unlink()
+    with pytest.raises(VideoError, match=r"left\d\.avi: .* holds no flow of it"):
+        runs.to_the_end(on_flow(short, flow=folder, epochs=1), tmp_path / "run")
 
 
 def test_a_tsn_on_flow_may_begin_with_one_on_rgb(
