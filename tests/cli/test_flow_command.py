@@ -45,6 +45,7 @@ def test_flow_of_every_video_is_written_and_counted(
     assert "0 pairs computed" in said
 
 
+@pytest.mark.usefixtures("_here")
 def test_a_video_moving_right_has_x_flow_above_rest(run: Run, index: Path, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     texture = rng.integers(0, 256, (16, 24, 3)).astype(np.uint8).repeat(16, 0).repeat(16, 1)
@@ -57,6 +58,7 @@ def test_a_video_moving_right_has_x_flow_above_rest(run: Run, index: Path, tmp_p
     assert np.median(right) > 128 > np.median(left)
 
 
+@pytest.mark.usefixtures("_here")
 def test_an_unusable_video_is_named_and_the_rest_goes_on(
     run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -67,6 +69,7 @@ def test_an_unusable_video_is_named_and_the_rest_goes_on(
     assert len(open_flow(tmp_path / "dis", "b.mp4")) == 2
 
 
+@pytest.mark.usefixtures("_here")
 def test_folders_as_tsns_tools_write_them_can_be_asked_for(
     run: Run, index: Path, tmp_path: Path
 ) -> None:
@@ -78,6 +81,7 @@ def test_folders_as_tsns_tools_write_them_can_be_asked_for(
     assert isinstance(open_flow(tmp_path / "tsn", "b.mp4"), FlowFolder)
 
 
+@pytest.mark.usefixtures("_here")
 def test_without_a_place_flow_goes_to_one_named_by_its_method(
     run: Run, index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
