@@ -86,8 +86,8 @@ class Training:
     """Rule that places snippets; `segments` for TSN and `paced` for OFF unless given."""
 
     size: int | None = None
-    """Rows and columns of what the network sees, 224 unless given; halved, it is four times as
-    fast."""
+    """Rows and columns of what the network sees: 224, or what the TSN below OFF sees, unless
+    given; halved, it is four times as fast."""
 
     pace: int = 25
     """OFF's snippets are 1/pace of the video apart."""

@@ -1,4 +1,5 @@
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -85,3 +86,23 @@ def test_a_size_of_its_own_travels_with_the_network(runs: Any, short: Any, tmp_p
     made = load_model(outcome.model).preprocessing
     assert made.size == 80
     assert made.short_side == 80  # in proportion: the tiny networks see frames whole
+
+
+def test_off_sees_what_its_tsn_sees_unless_told(runs: Any, short: Any, tmp_path: Path) -> None:
+    tsn, _ = runs.to_the_end(short(size=80), tmp_path / "tsn")
+    settings = short(model=OFF_TINY, init=tsn.model, snippets=2)
+    off, _ = runs.to_the_end(settings, tmp_path / "off")
+    assert load_model(off.model).preprocessing.size == 80
+    again, _ = runs.to_the_end(replace(settings, init=off.model, seed=1), tmp_path / "again")
+    assert load_model(again.model).preprocessing.size == 80
+
+
+def test_off_is_refused_flow_that_its_tsn_does_not_know(
+    runs: Any, short: Any, films: Index, dis: Path, tmp_path: Path
+) -> None:
+    tsn, _ = runs.to_the_end(on_flow(short, flow=dis), tmp_path / "tsn")
+    other = tmp_path / "farneback"
+    extract(films, Extraction(method="farneback"), other, workers=1)
+    settings = short(model=OFF_TINY, modality="flow", flow=other, init=tsn.model, snippets=2)
+    with pytest.raises(UsageError, match="learnt from flow by dis, and the run's is by farneback"):
+        runs.to_the_end(settings, tmp_path / "off")

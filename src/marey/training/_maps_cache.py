@@ -30,7 +30,7 @@ from ._validation import Look, centre_snippets
 from ._workers import batches_of
 
 # Settings that decide what a view shows.
-_OF_A_VIEW = ("modality", "views_seed", "sampling", "pace", "size")
+_OF_A_VIEW = ("modality", "views_seed", "sampling", "pace")
 
 
 class MapsDataset(Dataset[Sample]):
@@ -64,7 +64,11 @@ def cache_maps(
 ) -> Path:
     """Make the maps of training views that are missing and return the folder that holds them."""
     view = {name: getattr(settings, name) for name in _OF_A_VIEW}
-    view |= {"snippets": settings.snippets_per_video, "off": settings.is_off}
+    view |= {
+        "size": model.preprocessing.size,
+        "snippets": settings.snippets_per_video,
+        "off": settings.is_off,
+    }
     folder = folder / f"train-{_name(model, view)}"
     keys = [Key(v, n) for v in range(settings.cached_views) for n in range(len(clips))]
     with alone_in(folder):
@@ -99,7 +103,9 @@ def looking_at_kept_maps(
     model: Network, held_out: Index, settings: Training, folder: Path, source: Source
 ) -> Look:
     """Return a look at the maps of a held-out video, which the first look makes and keeps."""
-    folder = folder / f"val-{_name(model, {'off': settings.is_off, 'size': settings.size})}"
+    folder = (
+        folder / f"val-{_name(model, {'off': settings.is_off, 'size': model.preprocessing.size})}"
+    )
     network = for_inference(model)
     device = next(model.parameters()).device
 

@@ -9,6 +9,7 @@ import torch
 
 from marey.data import (
     FlowOnTheFly,
+    Preprocessing,
     SnippetDataset,
     Source,
     Videos,
@@ -59,20 +60,15 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         gradient=gradient,
         gradient_dropout=settings.gradient_dropout if settings.is_off else None,
     )
-    usual = model.preprocessing
-    size = settings.size or usual.size
-    model.preprocessing = replace(
-        usual,
-        size=size,
-        short_side=round(size * usual.short_side / usual.size),
-        pace=settings.pace,
-        flow=flow_method(settings),
-    )
     if isinstance(model, OFF):
         assert settings.init is not None
-        _start_from(model.tsn, settings.init, classes, on_top=True)
+        start = _tsn_of(settings.init)
+        _copy(start, model.tsn, settings.init, classes)
+        model.preprocessing = _preprocessing(settings, start.preprocessing)
+        _require_flow_of(start, model, settings.init)
         model.freeze_backbone()
         return model
+    model.preprocessing = _preprocessing(settings, model.preprocessing)
     if settings.init is not None:
         _start_from(model, settings.init, classes)
     elif settings.model == "tsn_efficientnet_lite0":
@@ -87,20 +83,44 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
     return model
 
 
-def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...], *, on_top: bool = False) -> None:
-    """Copy the weights of a TSN checkpoint of the same backbone, modality and classes.
+def _preprocessing(settings: Training, usual: Preprocessing) -> Preprocessing:
+    """Return what is usual, with what the settings change of it."""
+    size = settings.size or usual.size
+    return replace(
+        usual,
+        size=size,
+        short_side=round(size * usual.short_side / usual.size),
+        pace=settings.pace,
+        flow=flow_method(settings),
+    )
 
-    A TSN, unless OFF is to be trained on top of it, may also begin with one on RGB, and then
-    learns its own classes.
-    """
+
+def _tsn_of(path: Path) -> TSN:
+    """Return the TSN of a checkpoint, which may be that of an OFF network."""
     loaded = load_model(path)
-    start = loaded.tsn if isinstance(loaded, OFF) else loaded
-    if start.modality == "rgb" and tsn.modality != "rgb" and not on_top:
-        try:
-            start_from_rgb(tsn, start)
-        except RuntimeError as error:
-            raise UsageError(f"{path} has another backbone than the run's network") from error
+    if not isinstance(loaded, OFF):
+        return loaded
+    loaded.tsn.classes = loaded.classes
+    return loaded.tsn
+
+
+def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...]) -> None:
+    """Fill a TSN with the weights of another of the same backbone.
+
+    That is of the same modality and classes, or on RGB; from RGB the classifier is not taken.
+    """
+    start = _tsn_of(path)
+    if start.modality != "rgb" or tsn.modality == "rgb":
+        _copy(start, tsn, path, classes)
         return
+    try:
+        start_from_rgb(tsn, start)
+    except RuntimeError as error:
+        raise UsageError(f"{path} has another backbone than the run's network") from error
+
+
+def _copy(start: TSN, tsn: TSN, path: Path, classes: tuple[str, ...]) -> None:
+    """Copy the weights of a TSN of the same modality, backbone and classes."""
     if start.modality != tsn.modality:
         raise UsageError(f"{path} is for {start.modality}, but the run is for {tsn.modality}")
     if start.classes != classes:
@@ -114,6 +134,16 @@ def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...], *, on_top: bool 
         tsn.load_state_dict(start.state_dict())
     except RuntimeError as error:
         raise UsageError(f"{path} has another backbone than the run's network") from error
+
+
+def _require_flow_of(start: TSN, model: OFF, path: Path) -> None:
+    """Refuse flow by another method than the frozen TSN learnt from, where both are known."""
+    learnt, given = start.preprocessing.flow, model.preprocessing.flow
+    if learnt and given and learnt != given:
+        raise UsageError(
+            f"{path} learnt from flow by {learnt}, and the run's is by {given}; OFF leaves its TSN "
+            f"as it is, so give it flow by {learnt}, or train a TSN on {given} first"
+        )
 
 
 def source_of(settings: Training) -> Source:
