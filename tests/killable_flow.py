@@ -36,7 +36,7 @@ def small_making(method: str) -> Making:
 
 def work_here(patch: Callable[[str, Any], None]) -> None:
     """Do videos in this process, their flow as small as DIS takes without other scales."""
-    patch("marey.extraction._extract.Isolated", Here)
+    patch("marey.isolation.Isolated", Here)
     patch("marey.extraction._ledger.making_of", small_making)
     patch("marey.extraction._task.making_of", small_making)
 

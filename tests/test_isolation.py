@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from marey.isolation import CrashError, Isolated
+from marey.isolation import CrashError, Isolated, IsolatedPool
 
 
 def test_calls_are_made_in_one_other_process() -> None:
@@ -80,3 +80,26 @@ def _runs(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state not in "ZX"
+
+
+def test_a_pool_does_more_work_than_it_has_processes_and_ends_with_its_block() -> None:
+    with IsolatedPool(2) as pool:
+        futures = [pool.submit(lambda process: process.call(os.getpid, 30.0)) for _ in range(5)]
+        pids = {future.result() for future in futures}
+    assert len(pids) <= 2
+    assert os.getpid() not in pids
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+def test_leaving_a_pool_early_ends_what_is_under_way_and_drops_the_rest() -> None:
+    start = time.perf_counter()
+    with IsolatedPool(1) as pool:
+        under_way = pool.submit(lambda process: process.call(time.sleep, 600.0, 600))
+        waiting = pool.submit(lambda process: process.call(time.sleep, 600.0, 600))
+        while not under_way.running():
+            time.sleep(0.01)
+    assert time.perf_counter() - start < 30
+    assert isinstance(under_way.exception(), CrashError)
+    assert waiting.cancelled()

@@ -5,9 +5,11 @@ import os
 import signal
 import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from queue import SimpleQueue
+from types import TracebackType
 from typing import ParamSpec, TypeVar
 
 from marey.errors import MareyError
@@ -68,6 +70,7 @@ class Isolated:
 
         Raises:
             MareyError: It does not start.
+            CrashError: It was closed meanwhile.
         """
         if self._pool is not None:
             return
@@ -85,7 +88,7 @@ class Isolated:
         self._pool = pool
         if self._closed:
             self._end()
-            raise MareyError("the process was closed")
+            raise CrashError("was closed")
 
     def _end(self) -> None:
         pool, self._pool = self._pool, None
@@ -93,6 +96,49 @@ class Isolated:
             with suppress(ProcessLookupError):
                 os.kill(self._process, signal.SIGTERM)
             pool.shutdown()
+
+
+class IsolatedPool:
+    """Several such processes, for more work than there are of them; use it in a `with` block.
+
+    They end with the block, whatever they are doing; work that was not begun is dropped.
+
+    Args:
+        count: Processes.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._processes = [Isolated() for _ in range(count)]
+        self._threads = ThreadPoolExecutor(count)
+        self._idle: SimpleQueue[Isolated] = SimpleQueue()
+        for process in self._processes:
+            self._idle.put(process)
+
+    def submit(self, work: Callable[[Isolated], _Result]) -> Future[_Result]:
+        """Let `work` have a process as soon as one is idle."""
+
+        def run() -> _Result:
+            process = self._idle.get()
+            try:
+                return work(process)
+            finally:
+                self._idle.put(process)
+
+        return self._threads.submit(run)
+
+    def __enter__(self) -> "IsolatedPool":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        for process in self._processes:
+            process.close()
+        self._threads.shutdown()
 
 
 def _prepare() -> None:

@@ -22,7 +22,7 @@ def index(tmp_path: Path) -> Path:
 @pytest.fixture
 def _here(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do videos in this process, which saves the seconds that another takes to start."""
-    monkeypatch.setattr("marey.extraction._extract.Isolated", Here)
+    monkeypatch.setattr("marey.isolation.Isolated", Here)
 
 
 def test_flow_of_every_video_is_written_and_counted(

@@ -103,7 +103,7 @@ def test_videos_done_side_by_side_in_other_processes_have_the_same_bytes(
     three: Index, tmp_path: Path
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("marey.extraction._extract.Isolated", Here)
+        patch.setattr("marey.isolation.Isolated", Here)
         extract(three, DIS, tmp_path / "here", workers=1)
     told = Told()
     extract(three, DIS, tmp_path / "there", workers=2, each=told)
@@ -143,7 +143,7 @@ def test_a_run_killed_at_any_time_goes_on_to_the_same_bytes(
 ) -> None:
     unbroken = tmp_path / "unbroken"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("marey.extraction._extract.Isolated", Here)
+        patch.setattr("marey.isolation.Isolated", Here)
         extract(read_index(many), replace(DIS, form=form), unbroken, workers=1)
     folder = tmp_path / "flow"
     chance = random.Random()

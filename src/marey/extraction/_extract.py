@@ -7,19 +7,18 @@ it. A run that was stopped does no video twice: it believes the ledger, and flow
 
 import os
 import shutil
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import closing
+from collections.abc import Callable, Sequence
+from concurrent.futures import as_completed
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from marey.durable import alone_in, append_line, write_text
 from marey.errors import UsageError, VideoError
 from marey.flow import SETTINGS
 from marey.index import Index
-from marey.isolation import CrashError, Isolated
+from marey.isolation import CrashError, Isolated, IsolatedPool
 
 from ._ledger import LEDGER, claim, known, line_of, read_ledger, refuse_others
 from ._task import Extracted, Extraction, Task, bytes_of, extract_video
@@ -67,8 +66,9 @@ def extract(
         threads = max((workers or cores) // count, 1)
         done = dict(kept)
         rest = [replace(task, threads=threads) for task in rest]
-        with closing(_in_processes(rest, count)) as extracted:
-            for result in extracted:
+        with IsolatedPool(count) as pool:
+            for future in as_completed([pool.submit(partial(_isolated, task)) for task in rest]):
+                result = future.result()
                 append_line(folder / LEDGER, line_of(result))
                 done[result.video] = result
                 each(result, False)
@@ -122,32 +122,7 @@ def _require_places(tasks: Sequence[Task], folder: Path) -> None:
             )
 
 
-def _in_processes(tasks: Sequence[Task], count: int) -> Generator[Extracted, None, None]:
-    """Yield results as they come, each task done in one of `count` processes."""
-    idle: SimpleQueue[Isolated] = SimpleQueue()
-    processes = [Isolated() for _ in range(count)]
-    for process in processes:
-        idle.put(process)
-
-    def run(task: Task) -> Extracted:
-        process = idle.get()
-        try:
-            return _isolated(process, task)
-        finally:
-            idle.put(process)
-
-    threads = ThreadPoolExecutor(count)
-    try:
-        for future in as_completed([threads.submit(run, task) for task in tasks]):
-            yield future.result()
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.close()
-        threads.shutdown()
-
-
-def _isolated(process: Isolated, task: Task) -> Extracted:
+def _isolated(task: Task, process: Isolated) -> Extracted:
     """Return what becomes of a video, whatever it does to the process."""
     size = bytes_of(task.file)
     try:

@@ -4,16 +4,15 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Literal
 
 from marey.errors import UsageError
-from marey.isolation import CrashError, Isolated
+from marey.isolation import CrashError, Isolated, IsolatedPool
 from marey.video import Verdict, check_video
 
 from ._index import Entry, Index
@@ -56,28 +55,15 @@ def check_index(index: Index, *, workers: int | None = None) -> Iterator[Report]
         raise UsageError(f"checking needs at least 1 worker, got {workers}")
     paths = list(dict.fromkeys(entry.path for entry in index.entries))
     count = min(workers or os.cpu_count() or 1, len(paths))
-    idle: SimpleQueue[Isolated] = SimpleQueue()
-    processes = [Isolated() for _ in range(count)]
-    for process in processes:
-        idle.put(process)
 
-    def report(path: str) -> Report:
-        process = idle.get()
-        try:
-            verdict = _verdict(process, index.root / path)
-        finally:
-            idle.put(process)
+    def report(path: str, process: Isolated) -> Report:
+        verdict = _verdict(process, index.root / path)
         reason = verdict.reason.removeprefix(f"{index.root / path} ")
         return Report(path, verdict.status, reason, verdict.frames, verdict.declared)
 
-    threads = ThreadPoolExecutor(count)
-    try:
-        yield from threads.map(report, paths)
-    finally:
-        threads.shutdown(wait=False, cancel_futures=True)
-        for process in processes:
-            process.close()
-        threads.shutdown()
+    with IsolatedPool(count) as pool:
+        for future in [pool.submit(partial(report, path)) for path in paths]:
+            yield future.result()
 
 
 def _verdict(process: Isolated, file: Path) -> Verdict:
