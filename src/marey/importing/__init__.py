@@ -1,0 +1,1 @@
+"""Networks from the files of others: of Caffe, and of PyTorch."""
