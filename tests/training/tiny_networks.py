@@ -8,7 +8,7 @@ from torch import Tensor, nn
 import marey.models._zoo as zoo
 from marey.data import Preprocessing
 from marey.models import OFF, TSN
-from marey.nn import Backbone, ConvBN, Maps, OFFBranch
+from marey.nn import Backbone, ConvBN, Maps, off_branch
 
 SIZE = 64
 TSN_TINY, OFF_TINY = "tsn_tiny", "off_tiny"
@@ -60,7 +60,7 @@ def off_tiny(
     gradient_dropout: float = 0.8,
 ) -> OFF:
     tsn = tsn_tiny(num_classes=num_classes, modality=modality, dropout=dropout)
-    branch = OFFBranch(
+    branch = off_branch(
         tsn.backbone.channels,
         num_classes=num_classes,
         spatial=2 if modality == "rgb" else 0,

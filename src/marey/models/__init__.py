@@ -10,7 +10,9 @@ from ._initial_weights import load_imagenet as load_imagenet
 from ._initial_weights import start_from_rgb as start_from_rgb
 from ._off import OFF as OFF
 from ._off import Network as Network
+from ._tensors import is_safetensors as is_safetensors
 from ._tensors import load_tensors as load_tensors
+from ._tensors import may_hold_code as may_hold_code
 from ._tensors import refuse_code as refuse_code
 from ._tensors import save_tensors as save_tensors
 from ._tsn import BACKBONE_CHANNELS as BACKBONE_CHANNELS
@@ -23,6 +25,7 @@ from ._zoo import SpatialGradient as SpatialGradient
 from ._zoo import build_model as build_model
 from ._zoo import for_inference as for_inference
 from ._zoo import off_bn_inception as off_bn_inception
+from ._zoo import off_bn_inception_port as off_bn_inception_port
 from ._zoo import off_efficientnet_lite0 as off_efficientnet_lite0
 from ._zoo import tsn_bn_inception as tsn_bn_inception
 from ._zoo import tsn_efficientnet_lite0 as tsn_efficientnet_lite0

@@ -98,13 +98,23 @@ def load_tensors_and_hash(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]
 
 def refuse_code(path: Path, data: bytes) -> None:
     """Raise RefusedError if the bytes are those of a pickle, alone or in an archive."""
-    if _header_end(data) > 8 and data[8:9] == b"{":
-        return
-    if data[:4] == b"PK\x03\x04" or data[257:262] == b"ustar" or _is_pickle(data):
+    if may_hold_code(data):
         raise RefusedError(
             f"{path} is a pickle, which can run code when opened, so it was not opened; "
             f"read its weights alone with `marey import {path}`"
         )
+
+
+def may_hold_code(data: bytes) -> bool:
+    """Return whether the bytes are those of a pickle, alone or in an archive."""
+    if is_safetensors(data):
+        return False
+    return data[:4] == b"PK\x03\x04" or data[257:262] == b"ustar" or _is_pickle(data)
+
+
+def is_safetensors(data: bytes) -> bool:
+    """Return whether the bytes begin as a `.safetensors` file does."""
+    return _header_end(data) > 8 and data[8:9] == b"{"
 
 
 def _is_pickle(data: bytes) -> bool:

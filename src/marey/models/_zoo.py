@@ -9,7 +9,16 @@ import torch
 
 from marey.data import Preprocessing
 from marey.errors import UsageError
-from marey.nn import Backbone, BNInception, ConvBN, EfficientNetLite0, OFFBranch
+from marey.nn import (
+    Backbone,
+    BNInception,
+    ConvBN,
+    EfficientNetLite0,
+    OFFBranch,
+    SplitBranch,
+    off_branch,
+    port_branch,
+)
 
 from ._off import OFF
 from ._tsn import BACKBONE_CHANNELS, TSN, Modality
@@ -61,6 +70,42 @@ def off_bn_inception(
     )
     model.name = "off_bn_inception"
     return model
+
+
+def off_bn_inception_port(
+    *,
+    num_classes: int,
+    modality: Modality = "rgb",
+    dropout: float = 0.8,
+    gradient: SpatialGradient | None = None,
+    gradient_dropout: float = 0.8,
+) -> OFF:
+    """Return the OFF network of the port to PyTorch, which differs from the original a little.
+
+    See `marey.nn.port_branch`. It is here for weights that were trained with the port.
+
+    Args:
+        num_classes: Classes to tell apart.
+        modality: What the snippets hold.
+        dropout: Share of averaged features hidden from each classifier in training.
+        gradient: Spatial gradient that training begins with, for all modalities: `diagonal`.
+        gradient_dropout: Share of the spatial gradients hidden in training.
+    """
+    if gradient not in (None, "diagonal"):
+        raise UsageError(
+            f"off_bn_inception_port trains its spatial gradient from diagonal on, got {gradient!r}"
+        )
+    tsn = tsn_bn_inception(num_classes=num_classes, modality=modality, dropout=dropout)
+    branch = port_branch(
+        tsn.backbone.channels,
+        num_classes=num_classes,
+        dropout=dropout,
+        gradient_dropout=gradient_dropout,
+    )
+    model = OFF(tsn, branch)
+    model.keywords = tsn.keywords | {"gradient": "diagonal", "gradient_dropout": gradient_dropout}
+    model.name = "off_bn_inception_port"
+    return channels_last(model)
 
 
 def tsn_efficientnet_lite0(
@@ -115,6 +160,7 @@ TSN_NETWORKS: dict[str, Callable[..., TSN]] = {
 }
 OFF_NETWORKS: dict[str, Callable[..., OFF]] = {
     "off_bn_inception": off_bn_inception,
+    "off_bn_inception_port": off_bn_inception_port,
     "off_efficientnet_lite0": off_efficientnet_lite0,
 }
 
@@ -160,14 +206,16 @@ def build_model(
 def for_inference(model: _Model) -> _Model:
     """Return a copy in evaluation mode that answers the same, faster.
 
-    Batch normalization is merged into the convolutions, so the copy can neither be trained
-    nor saved.
+    Batch normalization is merged into the convolutions, and the work of OFF is split between
+    snippets and pairs, so the copy can neither be trained nor saved.
     """
     folded = copy.deepcopy(model)
     folded.eval().requires_grad_(False)
     for module in list(folded.modules()):
         if isinstance(module, ConvBN):
             module.fold()
+    if isinstance(folded, OFF) and isinstance(folded.branch, OFFBranch):
+        folded.branch = SplitBranch(folded.branch)
     return channels_last(folded)
 
 
@@ -216,7 +264,7 @@ def _off(
         gradient = "diagonal" if tsn.modality == "rgb" else "none"
     if gradient not in ("diagonal", "sobel", "none"):
         raise UsageError(f"gradient must be diagonal, sobel or none, got {gradient!r}")
-    branch = OFFBranch(
+    branch = off_branch(
         tsn.backbone.channels,
         num_classes=tsn.head.out_features,
         spatial=0 if gradient == "none" else spatial,

@@ -7,9 +7,14 @@ from ._conv import ConvBN as ConvBN
 from ._conv import SameConv2d as SameConv2d
 from ._efficientnet_lite import EfficientNetLite0 as EfficientNetLite0
 from ._gradients import diagonal_gradient as diagonal_gradient
+from ._gradients import diagonal_kernels as diagonal_kernels
 from ._gradients import sobel_gradient as sobel_gradient
 from ._gradients import temporal_gradient as temporal_gradient
 from ._off_branch import OFFBranch as OFFBranch
+from ._off_branch import off_branch as off_branch
 from ._off_unit import Gradient as Gradient
 from ._off_unit import Gradients as Gradients
 from ._off_unit import OFFUnit as OFFUnit
+from ._port_branch import port_branch as port_branch
+from ._split_branch import Shares as Shares
+from ._split_branch import SplitBranch as SplitBranch

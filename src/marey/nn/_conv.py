@@ -35,6 +35,14 @@ class SameConv2d(nn.Conv2d):
         return F.conv2d(input, weight, bias, self.stride, padding, self.dilation, self.groups)
 
 
+class RectifiedConv2d(nn.Conv2d):
+    """A convolution whose answer is rectified."""
+
+    def forward(self, input: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D _ _"]:  # noqa: A002
+        """Return the rectified maps."""
+        return F.relu(super().forward(input), inplace=True)
+
+
 class ConvBN(nn.Module):
     """Convolve, normalize, rectify.
 

@@ -22,6 +22,11 @@ def diagonal_gradient(features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C 
     return _depthwise(features, _DIAGONAL, padding=1)
 
 
+def diagonal_kernels(channels: int) -> Float[Tensor, "{channels} 1 3 3"]:
+    """Return the kernel of `diagonal_gradient` for each channel."""
+    return _DIAGONAL.expand(channels, 1, 3, 3)
+
+
 def sobel_gradient(features: Float[Tensor, "B C H W"]) -> Float[Tensor, "B 2*C H W"]:
     """Return the x-derivative of every channel, then the y-derivative of every channel.
 

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ._conv import RectifiedConv2d
 from ._off_unit import Gradient, Gradients, OFFUnit
 
 Init = Literal["msra", "xavier"]
@@ -45,10 +46,14 @@ class Bottleneck(nn.Module):
 
     def forward(self, maps: Float[Tensor, "P C H W"]) -> Float[Tensor, "P D H W"]:
         """Return the sum."""
-        inner = F.relu(self.conv1(maps), inplace=True)
-        inner = F.relu(self.conv2(inner), inplace=True)
-        total = self.conv3(inner) + self.shortcut(maps)
+        total = self.inner(maps) + self.shortcut(maps)
         return F.relu(total, inplace=True) if self.rectify else total
+
+    def inner(self, maps: Float[Tensor, "P C H W"]) -> Float[Tensor, "P D H W"]:
+        """Return what the three convolutions make of the map."""
+        inside = F.relu(self.conv1(maps), inplace=True)
+        inside = F.relu(self.conv2(inside), inplace=True)
+        return self.conv3(inside)  # type: ignore[no-any-return]
 
 
 class OFFLevel(nn.Module):
@@ -56,31 +61,23 @@ class OFFLevel(nn.Module):
 
     Args:
         units: One for each map of the level.
-        blocks: Follow the convolution that joins the units.
-        carried: Channels that come from the finer level; 0 for none.
-        stem: Channels of the convolution that joins the units.
-        kernel: Rows and columns of that convolution.
-        stride: Step of that convolution.
-        num_classes: Classes that the level's own classifier tells apart.
+        stem: The convolution that joins the units and what the finer level found.
+        blocks: Follow it.
+        head: The level's own classifier.
     """
 
     def __init__(
         self,
         units: Sequence[OFFUnit],
-        blocks: Sequence[Bottleneck],
-        *,
-        carried: int,
-        stem: int,
-        kernel: int,
-        stride: int,
-        num_classes: int,
+        stem: nn.Conv2d,
+        blocks: Sequence[nn.Module],
+        head: nn.Linear,
     ) -> None:
         super().__init__()
-        joined = sum(unit.out_channels for unit in units) + carried
         self.units = nn.ModuleList(units)
-        self.stem = nn.Conv2d(joined, stem, kernel, stride, padding=kernel // 2)
+        self.stem = stem
         self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Linear(4 * stem, num_classes)
+        self.head = head
 
     def forward(
         self, maps: Sequence[Float[Tensor, "B _ _ _"]], snippets: int, carried: list[Tensor]
@@ -90,8 +87,7 @@ class OFFLevel(nn.Module):
             unit(features.unflatten(0, (-1, snippets))).flatten(0, 1)
             for unit, features in zip(self.units, maps, strict=True)
         ]
-        stem: Tensor = F.relu(self.stem(torch.cat(motion + carried, dim=1)), inplace=True)
-        return self.blocks(stem)  # type: ignore[no-any-return]
+        return self.blocks(self.stem(torch.cat(motion + carried, dim=1)))  # type: ignore[no-any-return]
 
     def gradients(self, maps: Sequence[Float[Tensor, "B _ _ _"]], snippets: int) -> Gradients:
         """Return what the units see, their channels one after the other."""
@@ -107,79 +103,29 @@ class OFFBranch(nn.Module):
     """Classify the motion between neighbouring snippets at three resolutions.
 
     Args:
-        channels: Channels of each map that a backbone offers at levels 28, 14 and 7.
-        num_classes: Classes to tell apart.
-        spatial: Channels of each unit whose spatial gradient is taken; 0 for none.
-        temporal: Channels of each unit whose temporal gradient is taken.
-        stems: Channels of the convolution that joins the units of levels 28, 14 and 7.
-        gradient: Spatial gradient of the units.
+        level28: Reads the maps of level 28 of a backbone.
+        level14: Reads those of level 14, and what `level28` found.
+        level7: Reads those of level 7, and what `level14` found.
         dropout: Share of the averaged features hidden from the classifiers in training.
-        gradient_dropout: Share of the spatial gradients hidden in training.
         scale: Factor on the maps. Without normalisation the branch wants them to spread by about
             one; what a backbone rectifies does, what it leaves linear may not.
-        init: How convolutions begin, scaled by their inputs: normal (`msra`) or uniform
-            (`xavier`).
     """
 
     def __init__(
         self,
-        channels: Mapping[int, Sequence[int]],
+        level28: OFFLevel,
+        level14: OFFLevel,
+        level7: OFFLevel,
         *,
-        num_classes: int,
-        spatial: int,
-        temporal: int,
-        stems: tuple[int, int, int] = (64, 128, 256),
-        gradient: Gradient = "diagonal",
         dropout: float = 0.8,
-        gradient_dropout: float = 0.8,
         scale: float = 1.0,
-        init: Init = "msra",
     ) -> None:
         super().__init__()
         self.dropout = dropout
         self.scale = scale
-        fine, middle, coarse = stems
-
-        def units(level: int) -> list[OFFUnit]:
-            return [
-                OFFUnit(
-                    width,
-                    spatial=spatial,
-                    temporal=temporal,
-                    gradient=gradient,
-                    gradient_dropout=gradient_dropout,
-                )
-                for width in channels[level]
-            ]
-
-        self.level28 = OFFLevel(
-            units(28),
-            [Bottleneck(fine, fine), Bottleneck(4 * fine, fine), Bottleneck(4 * fine, fine)],
-            carried=0,
-            stem=fine,
-            kernel=7,
-            stride=2,
-            num_classes=num_classes,
-        )
-        self.level14 = OFFLevel(
-            units(14),
-            [Bottleneck(middle, middle), Bottleneck(4 * middle, middle, last_kernel=3)],
-            carried=4 * fine,
-            stem=middle,
-            kernel=5,
-            stride=2,
-            num_classes=num_classes,
-        )
-        self.level7 = OFFLevel(
-            units(7),
-            [Bottleneck(coarse, coarse, rectify=False)],
-            carried=4 * middle,
-            stem=coarse,
-            kernel=3,
-            stride=1,
-            num_classes=num_classes,
-        )
-        self._initialize(init)
+        self.level28 = level28
+        self.level14 = level14
+        self.level7 = level7
 
     def forward(
         self, levels: LevelMaps, *, snippets: int
@@ -228,18 +174,90 @@ class OFFBranch(nn.Module):
         features = F.dropout(motion.mean(dim=(2, 3)), self.dropout, self.training)
         return level.head(features)  # type: ignore[no-any-return]
 
-    def _initialize(self, init: Init) -> None:
-        """Draw the weights that the released networks begin with."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                fan_in = module.weight[0].numel()
-                if init == "msra":
-                    nn.init.normal_(module.weight, std=(2 / fan_in) ** 0.5)
-                else:
-                    bound = (3 / fan_in) ** 0.5
-                    nn.init.uniform_(module.weight, -bound, bound)
-                assert module.bias is not None
-                nn.init.constant_(module.bias, 0.2)
-            elif isinstance(module, nn.Linear):
-                nn.init.normal_(module.weight, std=0.001)
-                nn.init.zeros_(module.bias)
+
+def off_branch(
+    channels: Mapping[int, Sequence[int]],
+    *,
+    num_classes: int,
+    spatial: int,
+    temporal: int,
+    stems: tuple[int, int, int] = (64, 128, 256),
+    gradient: Gradient = "diagonal",
+    dropout: float = 0.8,
+    gradient_dropout: float = 0.8,
+    scale: float = 1.0,
+    init: Init = "msra",
+) -> OFFBranch:
+    """Return the branch of the released networks.
+
+    Args:
+        channels: Channels of each map that a backbone offers at levels 28, 14 and 7.
+        num_classes: Classes to tell apart.
+        spatial: Channels of each unit whose spatial gradient is taken; 0 for none.
+        temporal: Channels of each unit whose temporal gradient is taken.
+        stems: Channels of the convolution that joins the units of levels 28, 14 and 7.
+        gradient: Spatial gradient of the units.
+        dropout: Share of the averaged features hidden from the classifiers in training.
+        gradient_dropout: Share of the spatial gradients hidden in training.
+        scale: Factor on the maps.
+        init: How convolutions begin, scaled by their inputs: normal (`msra`) or uniform
+            (`xavier`).
+    """
+    fine, middle, coarse = stems
+
+    def level(size: int, stem: nn.Conv2d, *blocks: Bottleneck) -> OFFLevel:
+        units = [
+            OFFUnit(
+                width,
+                spatial=spatial,
+                temporal=temporal,
+                gradient=gradient,
+                gradient_dropout=gradient_dropout,
+            )
+            for width in channels[size]
+        ]
+        return OFFLevel(units, stem, blocks, nn.Linear(4 * stem.out_channels, num_classes))
+
+    unit = spatial * (2 if gradient == "sobel" else 1) + temporal
+    joined = {size: unit * len(maps) for size, maps in channels.items()}
+    branch = OFFBranch(
+        level(
+            28,
+            RectifiedConv2d(joined[28], fine, 7, stride=2, padding=3),
+            Bottleneck(fine, fine),
+            Bottleneck(4 * fine, fine),
+            Bottleneck(4 * fine, fine),
+        ),
+        level(
+            14,
+            RectifiedConv2d(joined[14] + 4 * fine, middle, 5, stride=2, padding=2),
+            Bottleneck(middle, middle),
+            Bottleneck(4 * middle, middle, last_kernel=3),
+        ),
+        level(
+            7,
+            RectifiedConv2d(joined[7] + 4 * middle, coarse, 3, padding=1),
+            Bottleneck(coarse, coarse, rectify=False),
+        ),
+        dropout=dropout,
+        scale=scale,
+    )
+    _initialize(branch, init)
+    return branch
+
+
+def _initialize(branch: OFFBranch, init: Init) -> None:
+    """Draw the weights that the released networks begin with."""
+    for module in branch.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_in = module.weight[0].numel()
+            if init == "msra":
+                nn.init.normal_(module.weight, std=(2 / fan_in) ** 0.5)
+            else:
+                bound = (3 / fan_in) ** 0.5
+                nn.init.uniform_(module.weight, -bound, bound)
+            assert module.bias is not None
+            nn.init.constant_(module.bias, 0.2)
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=0.001)
+            nn.init.zeros_(module.bias)

@@ -89,6 +89,9 @@ class OFFUnit(nn.Module):
         earlier = in_space[:, :-1]
         if self.spatial == 0:
             return Gradients(spatial=earlier, temporal=temporal)
-        operator = sobel_gradient if self.gradient == "sobel" else diagonal_gradient
-        spatial = operator(earlier.flatten(0, 1)).unflatten(0, (-1, snippets - 1))
+        spatial = self.in_space(earlier.flatten(0, 1)).unflatten(0, (-1, snippets - 1))
         return Gradients(spatial=spatial, temporal=temporal)
+
+    def in_space(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
+        """Return the spatial gradient of maps."""
+        return sobel_gradient(maps) if self.gradient == "sobel" else diagonal_gradient(maps)
