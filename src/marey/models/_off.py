@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from marey.data import Preprocessing
 from marey.errors import MareyError
-from marey.nn import Gradients, Maps, OFFBranch
+from marey.nn import Gradients, Maps, OFFBranch, SplitBranch
 
 from ._tsn import TSN, Modality
 
@@ -34,7 +34,7 @@ class OFF(nn.Module):
         sha256: Hash of the weights in the checkpoint that the network came from; empty if none.
     """
 
-    def __init__(self, tsn: TSN, branch: OFFBranch) -> None:
+    def __init__(self, tsn: TSN, branch: OFFBranch | SplitBranch) -> None:
         super().__init__()
         self.tsn = tsn
         self.branch = branch
@@ -59,6 +59,16 @@ class OFF(nn.Module):
     @preprocessing.setter
     def preprocessing(self, value: Preprocessing) -> None:
         self.tsn.preprocessing = value
+
+    @property
+    def sees_motion(self) -> bool:
+        """Whether snippets are compared: yes, each with the next."""
+        return True
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.tsn.device
 
     def forward(self, clips: Float[Tensor, "N K C H W"]) -> dict[str, Float[Tensor, "N _ classes"]]:
         """Return the logits of every snippet and of every pair of neighbours.

@@ -68,6 +68,16 @@ class TSN(nn.Module):
         nn.init.normal_(self.head.weight, std=0.001)
         nn.init.zeros_(self.head.bias)
 
+    @property
+    def sees_motion(self) -> bool:
+        """Whether snippets are compared: no, each is classified by itself."""
+        return False
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.head.weight.device
+
     def forward(self, clips: Float[Tensor, "N K C H W"]) -> dict[str, Float[Tensor, "N K classes"]]:
         """Return the logits of every snippet, as head `tsn`."""
         return self.heads(self.maps(clips), snippets=clips.shape[1])
