@@ -8,7 +8,7 @@ import pytest
 import marey
 
 COMMANDS = ["predict", "prepare", "check", "flow", "train", "test"]
-COMMANDS += ["fuse", "report", "models", "bench"]
+COMMANDS += ["fuse", "report", "models", "bench", "import"]
 
 
 def test_public_names_are_these() -> None:
