@@ -7,12 +7,13 @@ import torch
 from torch import Tensor
 
 from marey.errors import CheckpointError
-from marey.models import BACKBONE_CHANNELS, Network, averaged_over_colours
+from marey.models import Network, averaged_over_colours
 from marey.nn import diagonal_kernels
 
 from ._names import CLASSIFIER, COUNTER, FIRST, HEADS, SHARED_GRADIENT, TAPS, their_names
 
 _SPATIAL = 32  # rows of a unit's reduction whose spatial gradient is taken; they come first
+_OUR_FIRST = "backbone.conv1_7x7_s2.conv.weight"
 _SHOWN = 5
 
 
@@ -52,9 +53,9 @@ class Filling:
         for kind in ("weight", "bias"):
             self._leave_out(f"{CLASSIFIER}.{kind}", "the classes of ImageNet are others")
             self.made[f"head.{kind}"] = "a new classifier, which is to be trained"
+        rows, channels, *kernel = self._network.state_dict()[_OUR_FIRST].shape
         first = self._rest.get(FIRST)
-        channels = BACKBONE_CHANNELS[self._network.modality]
-        if first is not None and first.ndim == 4 and first.shape[1] == 3 != channels:
+        if first is not None and first.shape == (rows, 3, *kernel):
             self._rest[FIRST] = averaged_over_colours(first.float(), channels)
 
     def fill(self) -> None:
