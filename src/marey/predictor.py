@@ -1,7 +1,9 @@
 """From a video to what is done in it."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,11 +11,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from marey.backends import EXPORTED, Backend, Runner, facts_of, read_exported, runner_of
 from marey.data import FlowOnTheFly
 from marey.errors import UsageError, VideoError
 from marey.evaluation import Views, fuse_heads, head_weights, score_snippets, snippets_of
 from marey.flow import ComputedFlow
-from marey.models import choose_device, for_inference, load_named
+from marey.models import Network, choose_device, for_inference, load_named
 from marey.video import FrameFolder, VideoReader, open_video
 
 _USUAL_FLOW = "tvl1"
@@ -83,15 +86,23 @@ class Predictor:
     """Recognises actions in videos.
 
     Args:
-        model: Name of a bundled network, or a checkpoint file.
+        model: Name of a bundled network, a checkpoint file, or a file that `marey export` wrote.
         device: `auto`, `cpu`, `cuda`.
+        backend: What runs the network: `torch`, `onnx`, `openvino`. Unless given, what the
+            environment variable `MAREY_BACKEND` names; else OpenVINO where it is installed and
+            the device is a CPU, else PyTorch.
         views: How each video is looked at; 25 snippets at the centre unless given.
         flow: Method by which flow is computed for a network that looks at flow; the one that it
             learnt from unless given, and TV-L1 where that is not known.
+        announce: Told of what takes a while before the first video.
+
+    Attributes:
+        facts: What the network is.
+        runner: The network, ready to answer.
 
     Raises:
-        UsageError: There is no such model or device.
-        MareyError: The checkpoint cannot be used.
+        UsageError: There is no such model, device or backend.
+        MareyError: The file cannot be used.
     """
 
     def __init__(
@@ -99,20 +110,50 @@ class Predictor:
         model: str | Path,
         *,
         device: str = "auto",
+        backend: Backend | None = None,
         views: Views | None = None,
         flow: str | None = None,
+        announce: Callable[[str], None] = lambda what: None,
     ) -> None:
-        trained = load_named(model)
-        if trained.modality == "flow":
-            method = flow or trained.preprocessing.flow or _USUAL_FLOW
+        self.model = str(model)
+        self.views = views or Views(crops=1)
+        self._device = device
+        self._trained: Network | None = None
+        self.runner: Runner
+        if Path(model).suffix in EXPORTED:
+            exported = read_exported(Path(model), backend=backend, device=device)
+            self.facts, self.runner = exported.facts, exported
+        else:
+            self._trained = load_named(model)
+            self.facts = facts_of(self._trained)
+        if self.facts.modality == "flow":
+            method = flow or self.facts.preprocessing.flow or _USUAL_FLOW
             self._flow = FlowOnTheFly(method, threads=os.cpu_count() or 1)
         elif flow is not None:
-            raise UsageError(f"{model} looks at {trained.modality}, not at flow; leave flow out")
-        self.model = str(model)
-        self.classes = trained.classes
-        self.views = views or Views(crops=1)
-        self.network = for_inference(trained).to(choose_device(device))
-        self._fusion = trained.fusion
+            raise UsageError(f"{model} looks at {self.facts.modality}, not at flow; leave flow out")
+        if self._trained is not None:
+            self.runner = runner_of(
+                self._trained, backend=backend, device=device, announce=announce
+            )
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes that the network tells apart."""
+        return self.facts.classes
+
+    @cached_property
+    def network(self) -> Network:
+        """The network in PyTorch, from `for_inference`: what pictures of OFF are drawn from.
+
+        Raises:
+            UsageError: There is only an exported file, which answers and no more.
+        """
+        if self._trained is None:
+            raise UsageError(
+                f"{self.model} is an exported network, which shows nothing but its answers; take "
+                "the checkpoint that it came from"
+            )
+        return for_inference(self._trained).to(choose_device(self._device))
 
     def __call__(self, video: str | Path) -> Prediction:
         """Return what is done in a video. A video that cannot be used is an answer, no error."""
@@ -126,8 +167,8 @@ class Predictor:
                 snippets = snippets_of(
                     reader,
                     views=self.views,
-                    preprocessing=self.network.preprocessing,
-                    modality=self.network.modality,
+                    preprocessing=self.facts.preprocessing,
+                    modality=self.facts.modality,
                 )
                 verdict, fps = reader.verdict(), reader.fps
         except VideoError as error:
@@ -151,7 +192,7 @@ class Predictor:
         return prediction, snippets
 
     def _open(self, video: str | Path) -> VideoReader | FrameFolder | ComputedFlow:
-        if self.network.modality == "flow":
+        if self.facts.modality == "flow":
             return self._flow.of(Path(video))
         return open_video(video)
 
@@ -166,8 +207,8 @@ class Predictor:
         )
 
     def _probabilities(self, snippets: Float[Tensor, "K C H W"]) -> Float[np.ndarray, " Y"]:
-        heads = score_snippets(self.network, snippets, views=self.views)
-        fused = fuse_heads(heads, head_weights(heads, self._fusion))
+        heads = score_snippets(self.runner, snippets, views=self.views)
+        fused = fuse_heads(heads, head_weights(heads, self.facts.fusion))
         raised = np.exp(fused.astype(np.float64) - fused.max())
         answer: Float[np.ndarray, " Y"] = raised / raised.sum()
         return answer

@@ -1,6 +1,7 @@
 """Progress for people: a bar with the time left on a terminal, and nothing in a pipe."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -27,3 +28,13 @@ def progress_bar(*, quiet: bool) -> Iterator[Progress]:
     )
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
         yield bar
+
+
+def announcer(*, quiet: bool) -> Callable[[str], None]:
+    """Return what tells on stderr of something that takes a while, unless quiet."""
+
+    def announce(what: str) -> None:
+        if not quiet:
+            print(f"marey: {what}", file=sys.stderr, flush=True)
+
+    return announce

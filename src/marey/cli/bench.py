@@ -70,7 +70,7 @@ def bench(
     torch.set_num_threads(threads or torch.get_num_threads())
     with _checkpoint(model, network) as (name, checkpoint):
         views = Views(snippets=snippets, crops=1)
-        predictor = Predictor(checkpoint, device="cpu", views=views)
+        predictor = Predictor(checkpoint, device="cpu", backend="torch", views=views)
     with open_video(video):
         announce("machine")  # Whatever is wrong with the video is known before.
     machine = measure_machine(seconds=seconds)

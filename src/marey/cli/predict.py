@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from marey.errors import UsageError
 
 from ._inputs import videos_of
-from ._progress import progress_bar
+from ._progress import announcer, progress_bar
 
 if TYPE_CHECKING:
     from marey.predictor import Prediction, Predictor
@@ -26,6 +26,7 @@ def predict(
     crops: Literal[1, 10] = 1,
     maps: Path | None = None,
     device: str = "auto",
+    backend: Literal["torch", "onnx", "openvino"] | None = None,
     on_the_fly: bool = False,
     any_flow: bool = False,
     json: bool = False,
@@ -38,11 +39,14 @@ def predict(
 
     Args:
         inputs: Videos, folders of them, lists (.txt, .csv), or - for a list on stdin.
-        model: A bundled network (see `marey models`) or a checkpoint file.
+        model: A bundled network (see `marey models`), a checkpoint file, or a file that `marey
+            export` wrote.
         top: Classes to show of each video.
         crops: Look at the centre, or at ten crops, which takes ten times as long.
         maps: Folder for a picture of what OFF sees in each video.
         device: auto, cpu or cuda.
+        backend: What runs the network: torch, onnx or openvino; openvino on a CPU where it is
+            installed, else torch, unless given.
         on_the_fly: For a network that looks at flow, compute it by DIS, the quickest, and not
             by the method that the network learnt from.
         any_flow: Do so although the network learnt from another method.
@@ -62,8 +66,15 @@ def predict(
 
     keep_freed_memory()
     method = "dis" if on_the_fly else None
-    predictor = Predictor(model, device=device, views=Views(crops=crops), flow=method)
-    learnt_from = predictor.network.preprocessing.flow
+    predictor = Predictor(
+        model,
+        device=device,
+        backend=backend,
+        views=Views(crops=crops),
+        flow=method,
+        announce=announcer(quiet=quiet),
+    )
+    learnt_from = predictor.facts.preprocessing.flow
     if method and not any_flow and learnt_from not in ("", method):
         raise UsageError(
             f"{model} learnt from flow by {learnt_from}, and --on-the-fly is by {method}; leave "

@@ -3,6 +3,7 @@
 import json as json_module
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 
 from marey.errors import UsageError
 
-from ._progress import progress_bar
+from ._progress import announcer, progress_bar
 
 if TYPE_CHECKING:
     from marey.evaluation import Scores
@@ -31,6 +32,7 @@ def test(
     frames_at_once: int = 50,
     threads: int | None = None,
     device: str = "auto",
+    backend: Literal["torch", "onnx", "openvino"] | None = None,
     flow: Path | None = None,
     on_the_fly: bool = False,
     any_flow: bool = False,
@@ -45,7 +47,8 @@ def test(
     each head; the figures are printed and written beside them as JSON.
 
     Args:
-        model: A bundled network (see `marey models`) or a checkpoint file.
+        model: A bundled network (see `marey models`), a checkpoint file, or a file that `marey
+            export` wrote.
         index: Index of videos, as `marey prepare` writes it.
         out: Scores to write; `<model>-<index>.npz` right here unless given.
         split: Which videos: train, val or test. Where the index has no val, those that the
@@ -56,6 +59,8 @@ def test(
         frames_at_once: Crops in the network at once; memory grows with it.
         threads: CPU threads; all cores unless given.
         device: auto, cpu or cuda.
+        backend: What runs the network: torch, onnx or openvino; openvino on a CPU where it is
+            installed, else torch, unless given.
         flow: Folder of flow, for a network that looks at flow.
         on_the_fly: Compute flow by DIS instead.
         any_flow: Take flow by another method than the network learnt from.
@@ -65,39 +70,50 @@ def test(
     import torch
 
     from marey.allocator import keep_freed_memory
+    from marey.backends import EXPORTED, Runner, facts_of, read_exported, runner_of
     from marey.data import Source, Videos, flow_source
     from marey.durable import write_text
     from marey.evaluation import Views, save_scores, score_index
     from marey.flow import stored_method
     from marey.index import read_index
-    from marey.models import choose_device, for_inference, load_named
+    from marey.models import load_named
 
     keep_freed_memory()
     torch.set_num_threads(threads or torch.get_num_threads())
-    network = load_named(model)
-    whole = read_index(index, classes=network.classes)
-    videos = _part(whole, split, network.recipe)
+    recipe: dict[str, Any] = {}
+    if Path(model).suffix in EXPORTED:
+        exported = read_exported(Path(model), backend=backend, device=device)
+        runner: Runner = exported
+        facts = exported.facts
+    else:
+        network = load_named(model)
+        facts, recipe = facts_of(network), network.recipe
+        announce = announcer(quiet=quiet)
+        runner = runner_of(network, backend=backend, device=device, announce=announce)
+    whole = read_index(index, classes=facts.classes)
+    videos = _part(whole, split, recipe)
     out = out or Path(f"{Path(model).stem}-{index.stem}.npz")
     unfinished = out.with_name(f"{out.name}.unfinished")
     meta = {
-        "model": network.name,
-        "modality": network.modality,
-        "weights_sha256": network.sha256,
+        "model": facts.model,
+        "modality": facts.modality,
+        "weights_sha256": facts.weights_sha256,
+        "precision": facts.precision,
         "index_sha256": whole.fingerprint,
         "split": split,
-        "fusion": network.fusion,
+        "fusion": dict(facts.fusion),
     }
     source: Source = Videos()
-    if network.modality == "flow":
-        known = "" if any_flow else network.preprocessing.flow
+    if facts.modality == "flow":
+        known = "" if any_flow else facts.preprocessing.flow
         source = flow_source(folder=flow, on_the_fly=on_the_fly, learnt_from=known)
         meta["flow"] = stored_method(flow) if flow else "dis"
     elif flow or on_the_fly:
-        raise UsageError(f"{model} looks at {network.modality}, not at flow; leave flow out")
+        raise UsageError(f"{model} looks at {facts.modality}, not at flow; leave flow out")
     with progress_bar(quiet=quiet) as bar:
         task = bar.add_task("testing", total=len(videos.entries))
         scores, failures = score_index(
-            for_inference(network).to(choose_device(device)),
+            runner,
             videos,
             views=Views(snippets=snippets, crops=crops, over_crops=over_crops),
             meta=meta,
@@ -107,7 +123,7 @@ def test(
             source=source,
         )
     save_scores(scores, out)
-    figures = {"scores": str(out), **_figures(scores, network.fusion)}
+    figures = {"scores": str(out), **_figures(scores, facts.fusion)}
     write_text(out.with_suffix(".json"), json_module.dumps(figures, indent=2) + "\n")
     shutil.rmtree(unfinished)
     if json:
@@ -129,7 +145,7 @@ def _part(whole: "Index", split: str, recipe: dict[str, Any]) -> "Index":
     return whole.only(split)
 
 
-def _figures(scores: "Scores", fusion: dict[str, float]) -> dict[str, Any]:
+def _figures(scores: "Scores", fusion: Mapping[str, float]) -> dict[str, Any]:
     """Return accuracies of each head and of all of them together."""
     from marey.evaluation import fuse_heads, head_weights, measure
 

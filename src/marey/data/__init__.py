@@ -20,6 +20,7 @@ from ._part import WholeVideo as WholeVideo
 from ._part import part_of as part_of
 from ._preprocessing import Preprocessing as Preprocessing
 from ._preprocessing import normalise as normalise
+from ._preprocessing import preprocessing_of as preprocessing_of
 from ._sampling import Places as Places
 from ._sampling import caffe_draws as caffe_draws
 from ._sampling import caffe_steps as caffe_steps

@@ -3,8 +3,9 @@
 Axes: K snippets, C channels, H rows, W columns.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -35,6 +36,18 @@ class Preprocessing:
 
     flow: str = ""
     """Method of the flow that the network learnt from; empty if unknown, or no flow."""
+
+
+def preprocessing_of(stored: Mapping[str, Any]) -> Preprocessing:
+    """Return what `dataclasses.asdict` and JSON made lists of.
+
+    Raises:
+        TypeError: Names are missing, or unknown.
+    """
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
+    }
+    return Preprocessing(**values)
 
 
 def normalise(

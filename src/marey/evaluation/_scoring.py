@@ -13,11 +13,11 @@ import numpy as np
 from jaxtyping import Float32
 from torch import Tensor
 
+from marey.backends import Runner
 from marey.data import Source, Videos, part_of
 from marey.durable import complete_file
 from marey.errors import UsageError, VideoError
 from marey.index import Entry, Index
-from marey.models import Network
 
 from ._scores import Scores
 from ._views import Views, score_snippets, snippets_of
@@ -34,7 +34,7 @@ class Failure:
 
 
 def score_index(
-    model: Network,
+    model: Runner,
     index: Index,
     *,
     views: Views,
@@ -51,7 +51,7 @@ def score_index(
     index or way of looking starts it anew.
 
     Args:
-        model: A network in eval mode.
+        model: A network from `runner_of`, or one in eval mode.
         index: The videos.
         views: How each is looked at.
         meta: What makes this question differ from another, and is kept with the scores.
@@ -95,7 +95,7 @@ def score_index(
 
 
 def _decoded_ahead(
-    model: Network, index: Index, *, views: Views, unfinished: Path, source: Source
+    model: Runner, index: Index, *, views: Views, unfinished: Path, source: Source
 ) -> Iterator[tuple[int, Entry, Tensor | VideoError | None]]:
     """Yield each video's snippets, the next one decoding while this one is looked at."""
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float32
 from torch import Tensor
 
+from marey.backends import Runner
 from marey.data import (
     SPANS,
     FrameSource,
@@ -22,7 +23,6 @@ from marey.data import (
     segment_centres,
     ten_crops,
 )
-from marey.models import OFF, Network
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,13 +57,13 @@ def snippets_of(
     return normalise(frames, preprocessing, modality=modality)
 
 
-def phases(model: Network, snippets: int) -> list[slice]:
+def phases(model: Runner, snippets: int) -> list[slice]:
     """Return which of a video's snippets the network sees together.
 
     OFF compares snippets 1/pace of the video apart. Where they lie closer, it sees every second
     or third, from each start in turn; each snippet is seen once in all. TSN sees all at once.
     """
-    if not isinstance(model, OFF):
+    if not model.sees_motion:
         return [slice(None)]
     stride = min(max(round(snippets / model.preprocessing.pace), 1), snippets // 2)
     return [slice(start, None, stride) for start in range(stride)]
@@ -71,7 +71,7 @@ def phases(model: Network, snippets: int) -> list[slice]:
 
 @torch.inference_mode()
 def score_snippets(
-    model: Network,
+    model: Runner,
     snippets: Float[Tensor, "K C H W"],
     *,
     views: Views,
@@ -80,7 +80,7 @@ def score_snippets(
     """Return one row of logits per head: over crops, then the mean over snippets or pairs.
 
     Args:
-        model: A network in eval mode.
+        model: A network from `runner_of`, or one in eval mode.
         snippets: What `snippets_of` gave.
         views: Which crops, and how they become one.
         frames_at_once: The network sees as many crops at once as fit in this, and at least one;
@@ -88,8 +88,7 @@ def score_snippets(
     """
     size, modality = model.preprocessing.size, model.modality
     together = phases(model, len(snippets))
-    device = next(model.parameters()).device
-    snippets = snippets.to(device, non_blocking=True)
+    snippets = snippets.to(model.device, non_blocking=True)
     if views.crops == 10:
         clips = ten_crops(snippets, size=size, modality=modality)
     else:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marey.data import Preprocessing
+from marey.data import preprocessing_of
 from marey.errors import CheckpointError, UsageError
 
 from ._off import OFF
@@ -81,7 +81,7 @@ def load_model(path: Path | str) -> TSN | OFF:
     try:
         model = _blank(metadata["model"], metadata["keywords"])
         model.load_state_dict({name: _full(weights[name]) for name in weights}, assign=True)
-        model.preprocessing = _preprocessing(metadata["preprocessing"])
+        model.preprocessing = preprocessing_of(metadata["preprocessing"])
         model.classes = tuple(metadata["classes"])
         model.fusion = metadata["fusion"]
         model.recipe = metadata["recipe"]
@@ -98,14 +98,6 @@ def _blank(name: str, keywords: Mapping[str, Any]) -> TSN | OFF:
     """Return a network of random weights, to be replaced, drawing nothing from the global seed."""
     with torch.random.fork_rng(devices=[]):
         return build_model(name, **keywords)
-
-
-def _preprocessing(stored: Mapping[str, Any]) -> Preprocessing:
-    """Return what `asdict` and JSON made lists of."""
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
-    }
-    return Preprocessing(**values)
 
 
 def _halved(name: str, tensor: Tensor) -> Tensor:

@@ -145,7 +145,8 @@ class _SplitLevel(nn.Module):
         """Return the motion that this level and finer ones see in pairs."""
         joined = earlier + later
         joined = joined + (self.bias if self.carried is None else self.carried(finer))
-        return self.blocks(F.relu(joined) if self.rectifies else joined)  # type: ignore[no-any-return]
+        motion: Tensor = self.blocks(F.relu(joined) if self.rectifies else joined)
+        return motion
 
     def gradients(self, maps: Sequence[Float[Tensor, "B _ _ _"]], snippets: int) -> Gradients:
         """Return what the units see, their channels one after the other."""
@@ -209,4 +210,5 @@ def _with_weights(convolution: nn.Conv2d, weight: Tensor, bias: Tensor | None) -
 
 
 def _videos(maps: Float[Tensor, "B C H W"], snippets: int) -> Float[Tensor, "N K C H W"]:
-    return maps.unflatten(0, (-1, snippets))
+    videos: Tensor = maps.unflatten(0, (-1, snippets))
+    return videos
