@@ -2,6 +2,7 @@ import collections
 import io
 import os
 import pickle
+import pickletools
 import tarfile
 from collections.abc import Callable
 from importlib import import_module
@@ -106,6 +107,22 @@ def test_a_state_dict_is_found_wherever_it_lies(
     assert found.made_by == "pytorch"
     assert found.tensors.keys() == STATE.keys()
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in STATE.items())
+
+
+def test_a_file_of_python_2_and_of_a_gpu_is_read(tmp_path: Path) -> None:
+    path = pth(tmp_path / "old.pth.tar", {"state_dict": STATE, "best_prec1": 1.0}, archive=False)
+    data, old = path.read_bytes(), b""
+    for _ in range(5):  # magic, version, system, contents, keys; then come the values
+        steps = list(pickletools.genops(data))
+        ends = [at for _, _, at in steps[1:]] + [steps[-1][2] + 1]
+        for (step, text, at), end in zip(steps, ends, strict=True):
+            is_text = step.name == "BINUNICODE"
+            old += b"U" + bytes([len(text)]) + text.encode() if is_text else data[at:end]
+        data = data[ends[-1] :]
+    old = old.replace(b"ctorch\nFloatStorage", b"ctorch.cuda\nFloatStorage")
+    path.write_bytes(old.replace(b"U\x03cpu", b"U\x06cuda:0") + data)
+    found = read_weights(path).tensors
+    assert all(torch.equal(found[name], tensor) for name, tensor in STATE.items())
 
 
 @pytest.mark.parametrize(
