@@ -8,8 +8,9 @@ from ._choose import usual_backend as usual_backend
 from ._facts import Facts as Facts
 from ._facts import facts_of as facts_of
 from ._graph import onnx_graph as onnx_graph
+from ._metadata import describe as describe
+from ._metadata import graph_facts as graph_facts
 from ._onnx import OnnxRunner as OnnxRunner
-from ._onnx import graph_facts as graph_facts
 from ._onnx import read_graph as read_graph
 from ._openvino import OpenVINORunner as OpenVINORunner
 from ._openvino import openvino_network as openvino_network

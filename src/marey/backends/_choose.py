@@ -12,7 +12,8 @@ from marey.errors import UsageError
 from marey.models import Network, choose_device, for_inference
 
 from ._cache import kept_graph
-from ._onnx import OnnxRunner, graph_facts, read_graph
+from ._metadata import graph_facts
+from ._onnx import OnnxRunner, read_graph
 from ._openvino import OpenVINORunner, openvino_network, read_ir
 from ._runner import ExportedRunner, Runner
 

@@ -20,7 +20,8 @@ from marey.errors import UsageError
 from marey.models import SNIPPET_CHANNELS, Network, for_inference
 from marey.nn import SameConv2d
 
-from ._facts import Facts, facts_of
+from ._facts import facts_of
+from ._metadata import describe
 
 if TYPE_CHECKING:
     import onnx
@@ -74,7 +75,7 @@ def onnx_graph(model: Network) -> "onnx.ModelProto":
         )
     assert program is not None
     graph = program.model_proto
-    _describe(graph, facts)
+    describe(graph, facts)
     return graph
 
 
@@ -127,23 +128,6 @@ def require_onnx() -> None:
             f"the package {error.name} is missing, which turns networks into graphs; install "
             "marey[onnx] or marey[openvino]"
         ) from error
-
-
-def _describe(graph: "onnx.ModelProto", facts: Facts) -> None:
-    """Replace what the exporter notes of itself by what users need."""
-    del graph.metadata_props[:]
-    for node in graph.graph.node:
-        del node.metadata_props[:]
-        node.doc_string = ""
-    for value in [*graph.graph.input, *graph.graph.output, *graph.graph.value_info]:
-        del value.metadata_props[:]
-    for tensor in graph.graph.initializer:
-        del tensor.metadata_props[:]
-    del graph.graph.metadata_props[:]
-    graph.producer_name = "marey"
-    graph.producer_version = facts.as_strings()["marey"]
-    for key, value in facts.as_strings().items():
-        graph.metadata_props.add(key=key, value=value)
 
 
 @contextmanager

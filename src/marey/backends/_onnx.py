@@ -1,6 +1,5 @@
 """Networks run by ONNX Runtime."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from marey.errors import CheckpointError, RefusedError, UsageError
 
-from ._facts import Facts, facts_in
+from ._metadata import graph_facts, require_whole
 from ._runner import ExportedRunner
 
 if TYPE_CHECKING:
@@ -82,17 +81,8 @@ def read_graph(path: Path) -> "onnx.ModelProto":
             "opened; `marey export` writes one file"
         )
     graph_facts(graph, file=path)
+    require_whole(graph, file=path)
     return graph
-
-
-def graph_facts(graph: "onnx.ModelProto", *, file: object = "the graph") -> Facts:
-    """Return what a graph says of itself.
-
-    Raises:
-        CheckpointError: It does not.
-    """
-    strings: Mapping[str, str] = {entry.key: entry.value for entry in graph.metadata_props}
-    return facts_in(strings, file=file)
 
 
 def _wants_other_files(graph: "onnx.ModelProto") -> bool:

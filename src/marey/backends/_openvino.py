@@ -1,5 +1,6 @@
 """Networks run by OpenVINO."""
 
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import openvino
 
 _KEY = "marey"
+_WEIGHTS = "bin_sha256"
 
 
 class OpenVINORunner(ExportedRunner):
@@ -105,12 +107,25 @@ def read_ir(path: Path) -> tuple["openvino.Model", Facts]:
         strings = json.loads(str(network.get_rt_info(_KEY).astype(str)))
     except (RuntimeError, ValueError):
         strings = {}
-    return network, facts_in(strings, file=path)
+    facts = facts_in(strings, file=path)
+    if strings.get(_WEIGHTS) != _sha256(weights):
+        raise CheckpointError(
+            f"{weights} is damaged, or does not belong to {path}; export the network again"
+        )
+    return network, facts
 
 
 def write_ir(network: "openvino.Model", facts: Facts, path: Path) -> None:
-    """Write a network into an .xml file and a .bin file beside it."""
+    """Write a network into an .xml file, and its weights into a .bin file beside it."""
     import openvino
 
-    network.set_rt_info(json.dumps(facts.as_strings()), _KEY)
+    weights = path.with_suffix(".bin")
     openvino.save_model(network, path, compress_to_fp16=False)
+    strings = facts.as_strings() | {_WEIGHTS: _sha256(weights)}
+    network.set_rt_info(json.dumps(strings), _KEY)
+    openvino.save_model(network, path, compress_to_fp16=False)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

@@ -7,6 +7,6 @@ def telling_apart(network: nn.Module) -> nn.Module:
     """Give the classifiers weights that make logits differ; new ones are nearly zero."""
     for module in network.modules():
         if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight)
+            nn.init.normal_(module.weight, std=2 / module.in_features**0.5)
             nn.init.normal_(module.bias)
     return network.eval()
