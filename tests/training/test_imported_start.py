@@ -35,3 +35,5 @@ def test_imagenet_begins_a_tsn_and_that_an_off_network(
     given = network.state_dict()
     for begun in (tsn, off.tsn):
         assert all(torch.equal(tensor, given[name]) for name, tensor in begun.state_dict().items())
+        # As those who trained it had it, and not as Caffe's networks have it.
+        assert begun.preprocessing.mean == (104.0, 117.0, 128.0)

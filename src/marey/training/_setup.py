@@ -68,11 +68,12 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         _require_flow_of(start, model, settings.init)
         model.freeze_backbone()
         return model
-    model.preprocessing = _preprocessing(settings, model.preprocessing)
+    usual = model.preprocessing
     if settings.init is not None:
-        _start_from(model, settings.init, classes)
+        usual = _start_from(model, settings.init, classes)
     elif settings.model == "tsn_efficientnet_lite0":
         load_imagenet(model.backbone)
+    model.preprocessing = _preprocessing(settings, usual)
     stages = len(model.backbone.stages())
     if settings.frozen_stages == -1 or settings.frozen_stages >= stages:
         model.freeze_stages(stages)
@@ -104,19 +105,23 @@ def _tsn_of(path: Path) -> TSN:
     return loaded.tsn
 
 
-def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...]) -> None:
+def _start_from(tsn: TSN, path: Path, classes: tuple[str, ...]) -> Preprocessing:
     """Fill a TSN with the weights of another of the same backbone.
 
     That is of the same modality and classes, or on RGB; from RGB the classifier is not taken.
+
+    Returns:
+        How the TSN wants its snippets: as the other did if it looked at the same.
     """
     start = _tsn_of(path)
     if start.modality != "rgb" or tsn.modality == "rgb":
         _copy(start, tsn, path, classes)
-        return
+        return start.preprocessing
     try:
         start_from_rgb(tsn, start)
     except RuntimeError as error:
         raise UsageError(f"{path} has another backbone than the run's network") from error
+    return tsn.preprocessing
 
 
 def _copy(start: TSN, tsn: TSN, path: Path, classes: tuple[str, ...]) -> None:
