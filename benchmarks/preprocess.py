@@ -19,8 +19,8 @@ from torch import Tensor
 
 from marey.allocator import keep_freed_memory
 from marey.bench import timed_in_turn
-from marey.data import Preprocessing, five_boxes, ten_crops
-from marey.evaluation import Views, snippets_of
+from marey.data import Preprocessing, five_boxes
+from marey.evaluation import Views, clips_of, snippets_of
 
 MEAN = (104.0, 117.0, 123.0)
 PREPROCESSING = Preprocessing(colour="bgr", mean=MEAN, std=(1.0,))
@@ -63,7 +63,7 @@ def with_tensors(film: Film) -> Tensor:
     """Return the crops, [10, K, 3, H, W], as the package makes them for a test."""
     views = Views(snippets=len(film))
     snippets = snippets_of(film, views=views, preprocessing=PREPROCESSING, modality="rgb")
-    return ten_crops(snippets, size=PREPROCESSING.size, modality="rgb")
+    return clips_of(snippets, crops=10, preprocessing=PREPROCESSING, modality="rgb")
 
 
 def difference(theirs: Tensor, ours: Tensor) -> tuple[float, float]:

@@ -1,4 +1,7 @@
+import copy
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -21,8 +24,8 @@ def picture(path: Path) -> np.ndarray:
 
 
 def test_change_in_time_is_drawn_where_something_changes(network: Network, tmp_path: Path) -> None:
-    snippets = torch.zeros(3, 3, 256, 256)
-    snippets[1, :, 60:120, 60:120] = 1.0  # A square flashes in the upper left.
+    snippets = torch.full((3, 3, 256, 256), 127, dtype=torch.uint8)
+    snippets[1, :, 60:120, 60:120] = 255  # A square flashes in the upper left.
     save_maps(network, snippets, tmp_path / "a.png", title="flash")
     drawn = picture(tmp_path / "a.png")
     row = drawn[drawn.shape[0] // 4 : drawn.shape[0] // 2, : drawn.shape[1] // 2]
@@ -33,14 +36,18 @@ def test_change_in_time_is_drawn_where_something_changes(network: Network, tmp_p
 
 
 def test_the_same_snippets_give_the_same_bytes(network: Network, tmp_path: Path) -> None:
-    snippets = torch.rand(4, 3, 230, 240)
+    snippets = torch.randint(0, 256, (4, 3, 230, 240), dtype=torch.uint8)
     for name in ("a.png", "b.png"):
         save_maps(network, snippets, tmp_path / name, title="$x_1$ stays as it is")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_flow_is_drawn_below_where_something_moves(network: Network, tmp_path: Path) -> None:
-    texture = torch.rand(1, 3, 16, 16).repeat_interleave(16, 2).repeat_interleave(16, 3)
+    texture = (
+        torch.randint(128, 256, (1, 3, 16, 16), dtype=torch.uint8)
+        .repeat_interleave(16, 2)
+        .repeat_interleave(16, 3)
+    )
     snippets = torch.cat([texture, texture.roll(4, 3), texture.roll(8, 3)])
     still = texture.repeat(3, 1, 1, 1)
     colours = {}
@@ -57,14 +64,25 @@ def test_flow_is_drawn_below_where_something_moves(network: Network, tmp_path: P
 def test_a_network_on_flow_is_shown_flow_in_colours() -> None:
     torch.manual_seed(0)
     network = build_model("off_efficientnet_lite0", num_classes=2, modality="flow").eval()
-    snippets = torch.zeros(3, 10, 256, 340)
-    snippets[:, 0::2] = 40 / 128  # 40 levels above rest along x: to the right
+    snippets = torch.full((3, 10, 256, 340), 128, dtype=torch.uint8)
+    snippets[:, 0::2] += 40  # levels above rest along x: to the right
     frames = sight_of(network, snippets).frames
     assert (frames[..., 0] > frames[..., 2] + 0.3).all()
+
+
+@pytest.mark.parametrize("colour", ["rgb", "bgr"])
+def test_frames_are_shown_in_their_own_colours_whatever_order_the_network_wants(
+    network: Network, colour: Literal["rgb", "bgr"]
+) -> None:
+    wants = copy.deepcopy(network)
+    wants.preprocessing = replace(network.preprocessing, colour=colour)
+    snippets = torch.randint(0, 256, (2, 3, 224, 224), dtype=torch.uint8)
+    frames = sight_of(wants, snippets).frames
+    np.testing.assert_allclose(frames[0], snippets[0].permute(1, 2, 0).numpy() / 255, atol=1e-6)
 
 
 def test_a_network_without_off_has_no_maps(tmp_path: Path) -> None:
     tsn = build_model("tsn_efficientnet_lite0", num_classes=2)
     with pytest.raises(UsageError, match="only OFF networks have maps"):
-        save_maps(tsn, torch.rand(2, 3, 224, 224), tmp_path / "a.png", title="")
+        save_maps(tsn, torch.zeros(2, 3, 224, 224, dtype=torch.uint8), tmp_path / "a.png", title="")
     assert not (tmp_path / "a.png").exists()

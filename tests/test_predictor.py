@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import marey
+from marey.data import normalise
 from marey.flow import flow_estimator
 from marey.models import build_model, save_checkpoint
 from marey.video import write_video
@@ -51,7 +52,8 @@ def test_the_whole_video_is_one_segment_of_the_best_class(checkpoint: Path, vide
 def test_the_weights_of_the_heads_come_from_the_checkpoint(checkpoint: Path, video: Path) -> None:
     predictor = marey.Predictor(checkpoint)
     prediction, snippets = predictor.look(video)
-    clip = snippets[..., 16:240, :]
+    seen = normalise(snippets, predictor.facts.preprocessing, modality="rgb")
+    clip = seen[..., 16:240, :]
     start = (clip.shape[-1] - 224) // 2
     with torch.inference_mode():
         heads = predictor.network(clip[None, ..., start : start + 224])

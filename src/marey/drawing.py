@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from torch import Tensor
 from torch.nn import functional as F
 
-from marey.data import Preprocessing, centre_box
+from marey.data import centre_box
 from marey.durable import complete_file
 from marey.errors import UsageError
-from marey.evaluation import phases
+from marey.evaluation import clips_of, phases
 from marey.flow import flow_estimator, flow_picture, to_pixels
 from marey.models import OFF, Network
 
@@ -47,8 +47,8 @@ class Sight:
     """What each frame was compared with."""
 
 
-def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
-    """Return at most six frames with OFF's gradients over them.
+def sight_of(network: Network, snippets: UInt8[Tensor, "K C H W"]) -> Sight:
+    """Return at most six frames with OFF's gradients over them, of what `snippets_of` gave.
 
     In time a frame's features change towards its neighbour; the scale of each kind of change
     is its own.
@@ -58,21 +58,25 @@ def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
     """
     if not isinstance(network, OFF):
         raise UsageError("only OFF networks have maps to draw; this one is a TSN")
-    box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
-    clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
-    together = phases(network, len(clip))[0]
-    numbers = range(len(clip))[together]
-    clip = clip[together]
-    columns = np.linspace(0, len(clip) - 2, min(_COLUMNS, len(clip) - 1)).round().astype(int)
+    together = phases(network, len(snippets))[0]
+    numbers = range(len(snippets))[together]
+    snippets = snippets[together]
+    pairs = len(snippets) - 1
+    columns = np.linspace(0, pairs - 1, min(_COLUMNS, pairs)).round().astype(int)
     with torch.inference_mode():
-        seen = network.gradients(clip[None].to(next(network.parameters()).device))[_LEVEL]
+        clips = clips_of(
+            snippets.to(network.device),
+            crops=1,
+            preprocessing=network.preprocessing,
+            modality=network.modality,
+        )
+        seen = network.gradients(clips)[_LEVEL]
     strengths = {"change in time": _strength(seen.temporal[0])}
     if seen.spatial.shape[2]:
         strengths["change in space"] = _strength(seen.spatial[0])
-    if network.modality == "flow":
-        pictures = _flow_pictures(_fields(clip, network.preprocessing))
-    else:
-        pictures = _pictures(clip, network.preprocessing)
+    box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
+    shown = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
+    pictures = _flow_pictures(_fields(shown)) if network.modality == "flow" else _pictures(shown)
     frames = pictures[columns]
     changes = {
         name: np.stack(
@@ -92,7 +96,7 @@ def sight_of(network: Network, snippets: Float[Tensor, "K C H W"]) -> Sight:
 
 
 def save_maps(
-    network: Network, snippets: Float[Tensor, "K C H W"], path: Path, *, title: str
+    network: Network, snippets: UInt8[Tensor, "K C H W"], path: Path, *, title: str
 ) -> None:
     """Draw frames of a video with OFF's gradients over them, and write a PNG.
 
@@ -131,12 +135,9 @@ def _flow_between(
     return np.concatenate([estimate(pair) for pair in pairs])
 
 
-def _fields(
-    clip: Float[Tensor, "K C H W"], preprocessing: Preprocessing
-) -> Float[np.ndarray, "K H W 2"]:
-    """Return the first field of flow of each snippet, in pixels, as it was stored."""
-    levels = clip[:, :2].cpu() * preprocessing.std[0] + preprocessing.mean[0]
-    return to_pixels(levels.round().to(torch.uint8).permute(0, 2, 3, 1).numpy())
+def _fields(snippets: UInt8[Tensor, "K C H W"]) -> Float[np.ndarray, "K H W 2"]:
+    """Return the first field of flow of each snippet, in pixels."""
+    return to_pixels(snippets[:, :2].permute(0, 2, 3, 1).numpy())
 
 
 def _flow_pictures(fields: Float[np.ndarray, "P H W 2"]) -> Float[np.ndarray, "P H W 3"]:
@@ -172,13 +173,8 @@ def _enlarged(strength: Float[np.ndarray, "H W"], size: int) -> Float[np.ndarray
     return picture
 
 
-def _pictures(
-    clip: Float[Tensor, "K C H W"], preprocessing: Preprocessing
-) -> Float[np.ndarray, "K H W 3"]:
-    """Return the first frame of each snippet as it was before it was normalised, from 0 to 1."""
-    frames = clip[:, :3].cpu() * torch.tensor(preprocessing.std).view(-1, 1, 1)
-    frames = (frames + torch.tensor(preprocessing.mean).view(-1, 1, 1)) / 255
-    if preprocessing.colour == "bgr":
-        frames = frames.flip(1)
-    pictures: Float[np.ndarray, "K H W 3"] = frames.clamp(0, 1).permute(0, 2, 3, 1).numpy()
+def _pictures(snippets: UInt8[Tensor, "K C H W"]) -> Float[np.ndarray, "K H W 3"]:
+    """Return the first frame of each snippet, from 0 to 1."""
+    frames = snippets[:, :3].permute(0, 2, 3, 1).numpy()
+    pictures: Float[np.ndarray, "K H W 3"] = frames.astype(np.float32) / np.float32(255)
     return pictures

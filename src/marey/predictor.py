@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from marey.backends import EXPORTED, Backend, Runner, facts_of, read_exported, runner_of
@@ -160,8 +160,8 @@ class Predictor:
         prediction, _ = self.look(video)
         return prediction
 
-    def look(self, video: str | Path) -> tuple[Prediction, Float[Tensor, "K C H W"] | None]:
-        """Return also the snippets that the network was shown; none of an unusable video."""
+    def look(self, video: str | Path) -> tuple[Prediction, UInt8[Tensor, "K C H W"] | None]:
+        """Return also the snippets that the network was shown, in bytes; none if unusable."""
         try:
             with self._open(video) as reader:
                 snippets = snippets_of(
@@ -206,7 +206,7 @@ class Predictor:
             model=self.model,
         )
 
-    def _probabilities(self, snippets: Float[Tensor, "K C H W"]) -> Float[np.ndarray, " Y"]:
+    def _probabilities(self, snippets: UInt8[Tensor, "K C H W"]) -> Float[np.ndarray, " Y"]:
         heads = score_snippets(self.runner, snippets, views=self.views)
         fused = fuse_heads(heads, head_weights(heads, self.facts.fusion))
         raised = np.exp(fused.astype(np.float64) - fused.max())

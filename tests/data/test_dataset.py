@@ -5,17 +5,21 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.utils.data import default_collate
 
 from marey.data import (
     EpochOrder,
     Key,
     Preprocessing,
+    Sample,
     SnippetDataset,
+    floats_of,
     paced_draws,
     segment_draws,
 )
 from marey.index import Index
 
+CPU = torch.device("cpu")
 SMALL = Preprocessing(colour="rgb", mean=(127.0,), std=(128.0,), size=32)
 
 
@@ -36,8 +40,10 @@ def test_a_sample_is_what_the_network_wants(clips: Index) -> None:
     sample = dataset(clips)[Key(0, 1)]
     assert isinstance(sample.clip, torch.Tensor)
     assert sample.clip.shape == (3, 3, 32, 32)
-    assert sample.clip.dtype == torch.float32
-    assert -1 <= float(sample.clip.min()) < float(sample.clip.max()) <= 1
+    assert sample.clip.dtype == torch.uint8
+    seen = floats_of(default_collate([sample]), SMALL, modality="rgb", device=CPU)
+    assert seen.dtype == torch.float32
+    assert -1 <= float(seen.min()) < float(seen.max()) <= 1
     assert (sample.label, sample.number) == (1, 1)
 
 
@@ -67,18 +73,31 @@ def test_a_stretch_is_another_video_than_the_whole(clips: Index) -> None:
     assert not torch.equal(clip_of(data, 0, 3), clip_of(data, 0, 4))
 
 
-def test_about_half_of_the_samples_are_mirrored(
-    clips: Index, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import marey.data._dataset as module
-
-    turned = []
-    monkeypatch.setattr(module, "mirror", lambda clip, **_: (turned.append(0), clip)[1])
+def test_about_half_of_the_samples_are_mirrored(clips: Index) -> None:
     data = dataset(clips)
-    for epoch in range(60):
-        clip_of(data, epoch, 0)
+    turned = [data[Key(epoch, 0)].mirrored for epoch in range(60)]
     # Four standard deviations around the half.
-    assert 15 < len(turned) < 45
+    assert 15 < sum(turned) < 45
+
+
+@pytest.mark.parametrize("modality", ["rgb", "rgbdiff", "flow"])
+def test_those_of_a_batch_that_are_mirrored_and_no_others_are_turned_once_they_are_floats(
+    modality: str,
+) -> None:
+    channels = {"rgb": 3, "rgbdiff": 18, "flow": 10}[modality]
+    snippets = torch.randint(0, 256, (3, 2, channels, 32, 32), dtype=torch.uint8)
+    samples = [
+        Sample(clip, label=0, number=number, mirrored=number != 1)
+        for number, clip in enumerate(snippets)
+    ]
+    seen = floats_of(default_collate(samples), SMALL, modality=modality, device=CPU)
+    plain = (snippets.float() - 127) / 128
+    assert torch.equal(seen[1], plain[1])
+    for number in (0, 2):
+        turned = plain[number].flip(-1)
+        if modality == "flow":
+            turned[:, 0::2] *= -1
+        assert torch.equal(seen[number], turned)
 
 
 def test_any_number_of_workers_draws_the_same_in_the_same_order(clips: Index) -> None:
@@ -92,6 +111,7 @@ def test_any_number_of_workers_draws_the_same_in_the_same_order(clips: Index) ->
     for batches in several[1:]:
         for batch, expected in zip(batches, several[0], strict=True):
             assert torch.equal(batch.clip, expected.clip)
+            assert batch.mirrored.tolist() == expected.mirrored.tolist()
             assert batch.number.tolist() == expected.number.tolist()
             assert batch.label.tolist() == expected.label.tolist()
 

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.testing import assert_close
 
-from marey.data import Preprocessing, ten_crops
-from marey.evaluation import Views, phases, score_snippets, snippets_of
-from marey.models import Network, build_model
+from marey.data import Preprocessing, normalise, ten_crops
+from marey.evaluation import Views, clips_of, phases, score_snippets, snippets_of
+from marey.evaluation._views import usual_frames_at_once
+from marey.models import SNIPPET_CHANNELS, Network, build_model
 
+LITE = Preprocessing(colour="rgb", mean=(127.0,), std=(128.0,), size=16, short_side=16)
 RGB = Preprocessing(colour="rgb", mean=(0.0,), std=(1.0,))
 
 
@@ -27,6 +30,10 @@ class Numbered:
 
     def frames_at(self, indices: Sequence[int], /) -> np.ndarray:
         return np.stack([np.full(self.shape, index, dtype=np.uint8) for index in indices])
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 256, shape, dtype=torch.uint8)
 
 
 def seen(frames: int, **options: int) -> list[int]:
@@ -55,6 +62,61 @@ def test_six_frames_of_a_snippet_are_stacked_in_order() -> None:
     assert snippets[0, ::3, 0, 0].tolist() == [0, 1, 2, 3, 4, 5]
 
 
+def test_snippets_stay_bytes_until_they_are_where_the_network_is() -> None:
+    snippets = snippets_of(Numbered(4), views=Views(), preprocessing=LITE, modality="rgb")
+    assert snippets.dtype == torch.uint8
+    clips = clips_of(snippets, crops=1, preprocessing=LITE, modality="rgb")
+    assert clips.dtype == torch.float32
+    assert clips[0, :, 0, 0, 0].tolist() == [(number - 127) / 128 for number in range(4)]
+
+
+@given(
+    height=st.integers(16, 40),
+    width=st.integers(16, 40),
+    modality=st.sampled_from(["rgb", "rgbdiff", "flow"]),
+    colour=st.sampled_from(["rgb", "bgr"]),
+)
+def test_crops_are_the_same_bits_whether_cut_before_or_after_they_are_normalised(
+    height: int, width: int, modality: str, colour: Literal["rgb", "bgr"]
+) -> None:
+    mean = (128.0,) if modality == "flow" else (104.0, 117.0, 123.0)
+    wants = Preprocessing(colour=colour, mean=mean, std=(57.0,), size=16, short_side=16)
+    snippets = noise(2, SNIPPET_CHANNELS[modality], height, width)
+    floats = normalise(snippets, wants, modality=modality)
+    ten = clips_of(snippets, crops=10, preprocessing=wants, modality=modality)
+    assert torch.equal(ten, ten_crops(floats, size=16, modality=modality))
+    (centre,) = clips_of(snippets, crops=1, preprocessing=wants, modality=modality)
+    assert torch.equal(centre, ten[4])
+
+
+class Counting:
+    """A network that only keeps how many crops it was shown at once."""
+
+    modality, preprocessing, sees_motion = "rgb", LITE, False
+    device = torch.device("cpu")
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+
+    def __call__(self, clips: torch.Tensor) -> dict[str, torch.Tensor]:
+        self.seen.append(len(clips))
+        return {"tsn": torch.zeros(len(clips), clips.shape[1], 2)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "seen"), [(None, [2] * 5), (250, [10]), (100, [4, 4, 2]), (1, [1] * 10)]
+)
+def test_as_many_crops_are_seen_at_once_as_asked_for(asked: int | None, seen: list[int]) -> None:
+    network = Counting()
+    score_snippets(network, noise(25, 3, 16, 16), views=Views(), frames_at_once=asked)
+    assert network.seen == seen
+
+
+def test_a_gpu_sees_all_crops_of_a_video_at_once() -> None:
+    assert usual_frames_at_once(torch.device("cuda", 1)) == 25 * 10
+    assert usual_frames_at_once(torch.device("cpu")) == 50
+
+
 @pytest.fixture(scope="module")
 def network() -> Network:
     torch.manual_seed(0)
@@ -64,7 +126,7 @@ def network() -> Network:
 
 
 def test_views_are_looked_at_in_parts_without_changing_the_answer(network: Network) -> None:
-    snippets = torch.rand(2, 3, 256, 280)
+    snippets = noise(2, 3, 256, 280)
     answers = [
         score_snippets(network, snippets, views=Views(), frames_at_once=frames)["tsn"]
         for frames in (1, 6, 100)
@@ -76,16 +138,17 @@ def test_views_are_looked_at_in_parts_without_changing_the_answer(network: Netwo
 def test_the_answer_is_the_maximum_over_crops_then_the_mean_over_snippets(
     network: Network,
 ) -> None:
-    snippets = torch.rand(2, 3, 256, 280)
+    snippets = noise(2, 3, 256, 280)
     with torch.inference_mode():
-        logits = network(ten_crops(snippets, size=224, modality="rgb"))["tsn"]
+        floats = normalise(snippets, network.preprocessing, modality="rgb")
+        logits = network(ten_crops(floats, size=224, modality="rgb"))["tsn"]
     for rule, over_crops in (("max", logits.amax(0)), ("mean", logits.mean(0))):
         answer = score_snippets(network, snippets, views=Views(over_crops=rule))["tsn"]
         assert_close(torch.from_numpy(answer), over_crops.mean(0), rtol=1e-4, atol=1e-4)
 
 
 def test_one_crop_is_the_centre(network: Network) -> None:
-    snippets = torch.rand(2, 3, 256, 280)
+    snippets = noise(2, 3, 256, 280)
     outside = snippets.clone()
     outside[..., :16, :] = 0
     outside[..., :28] = 0
@@ -121,9 +184,10 @@ def test_pairs_are_as_far_apart_as_the_network_has_learnt(off: Network) -> None:
 
 def test_logits_of_far_pairs_are_those_of_every_second_snippet(off: Network) -> None:
     off.preprocessing = replace(off.preprocessing, pace=3)
-    snippets = torch.rand(6, 3, 256, 256)
+    snippets = noise(6, 3, 256, 256)
     answer = score_snippets(off, snippets, views=Views(crops=1))
-    clip = snippets[None, ..., 16:240, 16:240]
+    floats = normalise(snippets, off.preprocessing, modality="rgb")
+    clip = floats[None, ..., 16:240, 16:240]
     with torch.inference_mode():
         pairs = torch.cat([off(clip[:, start::2])["off7"][0] for start in (0, 1)])
         alone = off(clip)["tsn"][0]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from marey.data import SnippetDataset
+from marey.data import Sample
 from marey.errors import MareyError, UsageError, VideoError
 from marey.index import Entry, Index
 from marey.models import (
@@ -207,17 +207,20 @@ def test_validation_comes_when_it_is_due_and_at_the_end(
 def test_a_video_whose_loss_is_not_a_number_stops_the_run_and_is_named(
     runs: Any, short: Short, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    import marey.training._losses as losses
+
     settings = short(save_minutes=0.0)
     out = tmp_path / "run"
     runs.stopped(settings, out, at=5)
     saved = (out / "last.safetensors").read_bytes()
-    real = SnippetDataset._clip
+    real = losses.floats_of
 
-    def broken(self: SnippetDataset, entry: Entry, rng: np.random.Generator) -> Tensor:
-        clip = real(self, entry, rng)
-        return clip / 0 if entry.path.startswith("left") else clip
+    def broken(batch: Sample, *rest: Any, **options: Any) -> Tensor:
+        clips = real(batch, *rest, **options)
+        clips[torch.as_tensor(batch.label) == runs.films.classes.index("left")] /= 0
+        return clips
 
-    monkeypatch.setattr(SnippetDataset, "_clip", broken)
+    monkeypatch.setattr(losses, "floats_of", broken)
     with pytest.raises(MareyError, match=r"loss of left\d\.avi is not finite") as caught:
         runs.to_the_end(settings, out)
     assert caught.value.exit_code == 1

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
+from torch.utils.data import default_collate
 
-from marey.data import Key, Videos
+from marey.data import Key, Videos, floats_of
 from marey.errors import CheckpointError
 from marey.index import Index
 from marey.settings import Training
@@ -70,7 +71,10 @@ def test_heads_answer_kept_maps_as_the_clips_that_they_are_of(
         assert snippets == 3
         with torch.inference_mode():
             answers = cache.model.heads(maps, snippets=snippets)
-            expected = cache.model(clip.clip[None])
+            shown = floats_of(
+                default_collate([clip]), cache.model.preprocessing, modality="rgb", device=CPU
+            )
+            expected = cache.model(shown)
         for head, logits in expected.items():
             scale = float(logits.abs().max()) + 1e-3
             assert_close(answers[head] / scale, logits / scale, rtol=0.0, atol=5e-3)

@@ -7,15 +7,15 @@ crop.
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from marey.data import centre_box, segment_centres, ten_crops
-from marey.evaluation import Views, snippets_of
+from marey.data import segment_centres
+from marey.evaluation import Views, clips_of, snippets_of
 from marey.models import OFF, Network
 from marey.video import open_video
 
@@ -106,12 +106,12 @@ def measure_stages(
     yield stage("decode", length, lambda: _decode(video, snippets), moved=decoding)
 
     def crops() -> Tensor:
-        return ten_crops(_snippets(frames, network), size=size, modality=network.modality)
+        return _clips(frames, network, crops=10)
 
     size = network.preprocessing.size
     yield stage("preprocess", snippets, crops, moved=_cropping_bytes(frames, size, crops=10))
 
-    clips = _centre(_snippets(frames, network), size)
+    clips = _clips(frames, network, crops=1)
     tsn = network.tsn if isinstance(network, OFF) else network
     backbone = torch.inference_mode()(lambda: tsn.maps(clips))
     macs = count_macs(network, backbone)
@@ -152,18 +152,18 @@ def _decode(video: Path, snippets: int) -> tuple[UInt8[np.ndarray, "K H W 3"], i
     return frames, length
 
 
-def _snippets(frames: UInt8[np.ndarray, "K H W 3"], network: Network) -> Float[Tensor, "K C H2 W2"]:
-    return snippets_of(
+def _clips(
+    frames: UInt8[np.ndarray, "K H W 3"], network: Network, *, crops: Literal[1, 10]
+) -> Float[Tensor, "V K C S S"]:
+    snippets = snippets_of(
         _Decoded(frames),
         views=Views(snippets=len(frames)),
         preprocessing=network.preprocessing,
         modality=network.modality,
     )
-
-
-def _centre(snippets: Float[Tensor, "K C H W"], size: int) -> Float[Tensor, "1 K C S S"]:
-    top, left, _, _ = centre_box(snippets.shape[-2], snippets.shape[-1], size=size)
-    return snippets[None, ..., top : top + size, left : left + size]
+    return clips_of(
+        snippets, crops=crops, preprocessing=network.preprocessing, modality=network.modality
+    )
 
 
 def _decoding_bytes(video: Path, frames: UInt8[np.ndarray, "K H W 3"], length: int) -> int:

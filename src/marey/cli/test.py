@@ -29,7 +29,7 @@ def test(
     snippets: int = 25,
     crops: Literal[1, 10] = 10,
     over_crops: Literal["max", "mean"] = "max",
-    frames_at_once: int = 50,
+    frames_at_once: int | None = None,
     threads: int | None = None,
     device: str = "auto",
     backend: Literal["torch", "onnx", "openvino"] | None = None,
@@ -56,7 +56,8 @@ def test(
         snippets: Snippets of each video.
         crops: Crops of each snippet: the centre, or corners and centre plain and mirrored.
         over_crops: How the crops' logits become one; the original takes their maximum.
-        frames_at_once: Crops in the network at once; memory grows with it.
+        frames_at_once: Crops in the network at once; memory grows with it. 50 on a CPU and 250
+            on a GPU unless given.
         threads: CPU threads; all cores unless given.
         device: auto, cpu or cuda.
         backend: What runs the network: torch, onnx or openvino; openvino on a CPU where it is

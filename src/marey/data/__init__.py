@@ -15,6 +15,7 @@ from ._dataset import EpochOrder as EpochOrder
 from ._dataset import Key as Key
 from ._dataset import Sample as Sample
 from ._dataset import SnippetDataset as SnippetDataset
+from ._dataset import floats_of as floats_of
 from ._part import Part as Part
 from ._part import WholeVideo as WholeVideo
 from ._part import part_of as part_of

@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
+from jaxtyping import Float, UInt8
 from numpy.random import Generator
 from torch import Tensor
 
@@ -40,10 +41,12 @@ class Sample(NamedTuple):
     """What the network learns from at once."""
 
     clip: Tensor | dict[str, Tensor]
-    """Normalised snippets [K C H W], or a backbone's maps of them by name."""
+    """Snippets in bytes [K C H W], or a backbone's maps of them by name."""
 
     label: int
     number: int
+    mirrored: bool = False
+    """Whether the network sees the snippets turned left to right; `floats_of` turns them."""
 
 
 class SnippetDataset(torch.utils.data.Dataset[Sample]):
@@ -78,7 +81,8 @@ class SnippetDataset(torch.utils.data.Dataset[Sample]):
         entry = self._index.entries[key.number]
         video = zlib.crc32(self.name_of(key.number).encode())
         rng = np.random.default_rng((self._seed, key.epoch, video))
-        return Sample(self._clip(entry, rng), self.label(key.number), key.number)
+        clip = self._clip(entry, rng)
+        return Sample(clip, self.label(key.number), key.number, mirrored=rng.random() < 0.5)
 
     def label(self, number: int) -> int:
         """Return the class of a video."""
@@ -95,16 +99,28 @@ class SnippetDataset(torch.utils.data.Dataset[Sample]):
             return entry.path
         return f"{entry.path} from {entry.start} to {entry.end}"
 
-    def _clip(self, entry: Entry, rng: Generator) -> Tensor:
+    def _clip(self, entry: Entry, rng: Generator) -> UInt8[Tensor, "K C H W"]:
         span = SPANS[self._modality]
         with self._source.open(self._index, entry) as whole:
             video = part_of(whole, start=entry.start, end=entry.end)
             frames = read_snippets(video, self._draw(len(video), rng=rng, span=span), span=span)
         scales = FLOW_SCALES if self._modality == "flow" else RGB_SCALES
         box = multi_scale_box(frames.shape[-2], frames.shape[-1], rng=rng, scales=scales)
-        frames = crop(frames, box, size=self._preprocessing.size)
-        clip = normalise(frames, self._preprocessing, modality=self._modality)
-        return mirror(clip, modality=self._modality) if rng.random() < 0.5 else clip
+        return crop(frames, box, size=self._preprocessing.size)
+
+
+def floats_of(
+    batch: Sample, preprocessing: Preprocessing, *, modality: str, device: torch.device
+) -> Float[Tensor, "N K C H W"]:
+    """Return the snippets of a batch of samples as the network wants them, on its device.
+
+    They travel as bytes, a quarter of the floats, and are normalised and mirrored there.
+    """
+    assert isinstance(batch.clip, Tensor)
+    clips = normalise(batch.clip.to(device, non_blocking=True), preprocessing, modality=modality)
+    for number in torch.as_tensor(batch.mirrored).nonzero().flatten().tolist():
+        clips[number] = mirror(clips[number], modality=modality)
+    return clips
 
 
 class EpochOrder:

@@ -59,10 +59,13 @@ def normalise(
     pixels = snippets.movedim(-3, -1)
     if modality != "flow" and preprocessing.colour == "bgr":
         order = torch.arange(channels).reshape(-1, 3).flip(1).flatten()
-        pixels = pixels.index_select(-1, order.to(snippets.device))
+        pixels = pixels.index_select(-1, order.to(snippets.device, non_blocking=True))
     rows = pixels.to(torch.float32).flatten(-2)
+    # A GPU gets these few numbers without being waited for.
     mean, std = (
-        torch.tensor(values, device=snippets.device).repeat(channels * width // len(values))
+        torch.tensor(values)
+        .to(snippets.device, non_blocking=True)
+        .repeat(channels * width // len(values))
         for values in (preprocessing.mean, preprocessing.std)
     )
     seen: Tensor = rows.sub_(mean).div_(std).unflatten(-1, (width, channels)).movedim(-1, -3)

@@ -24,6 +24,7 @@ from ._streams import describe as describe
 from ._streams import fuse_streams as fuse_streams
 from ._streams import spread_remark as spread_remark
 from ._views import Views as Views
+from ._views import clips_of as clips_of
 from ._views import phases as phases
 from ._views import score_snippets as score_snippets
 from ._views import snippets_of as snippets_of

@@ -40,7 +40,7 @@ def score_index(
     views: Views,
     meta: dict[str, Any],
     unfinished: Path,
-    frames_at_once: int = 50,
+    frames_at_once: int | None = None,
     each: Callable[[Entry], None] = lambda entry: None,
     source: Source | None = None,
 ) -> tuple[Scores, list[Failure]]:
@@ -105,12 +105,14 @@ def _decoded_ahead(
         entry = index.entries[number]
         try:
             with source.open(index, entry) as whole:
-                return snippets_of(
+                ready = snippets_of(
                     part_of(whole, start=entry.start, end=entry.end),
                     views=views,
                     preprocessing=model.preprocessing,
                     modality=model.modality,
                 )
+                # From pinned memory a GPU fetches them by itself.
+                return ready.pin_memory() if model.device.type == "cuda" else ready
         except VideoError as error:
             return error
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32
+from jaxtyping import Float, Float32, UInt8
 from torch import Tensor
 
 from marey.backends import Runner
@@ -45,16 +45,40 @@ class Views:
 
 def snippets_of(
     video: FrameSource, *, views: Views, preprocessing: Preprocessing, modality: str
-) -> Float[Tensor, "K C H W"]:
-    """Return the normalised snippets of a video, whole frames scaled to the test size."""
+) -> UInt8[Tensor, "K C H W"]:
+    """Return the snippets of a video in bytes, whole frames scaled to the test size."""
     span = SPANS[modality]
     places = segment_centres(len(video), segments=views.snippets, span=span)
     # A frame taken twice brings nothing new, and a pair of one frame has no motion; but a pair
     # there must be.
     distinct = np.unique(places)
     frames = read_snippets(video, distinct if len(distinct) > 1 else places[:2], span=span)
-    frames = resize_short_side(frames, preprocessing.short_side)
-    return normalise(frames, preprocessing, modality=modality)
+    return resize_short_side(frames, preprocessing.short_side)
+
+
+def clips_of(
+    snippets: UInt8[Tensor, "K C H W"],
+    *,
+    crops: Literal[1, 10],
+    preprocessing: Preprocessing,
+    modality: str,
+) -> Float[Tensor, "V K C {preprocessing.size} {preprocessing.size}"]:
+    """Return what the network is shown of a video: crops of its snippets, normalised.
+
+    Args:
+        snippets: What `snippets_of` gave, on the device where the network is.
+        crops: The centre, or four corners and the centre, plain and mirrored.
+        preprocessing: How the network wants them.
+        modality: What they hold.
+    """
+    size = preprocessing.size
+    if crops == 10:
+        # Crops overlap, so they are cut from frames that are normalised once.
+        floats = normalise(snippets, preprocessing, modality=modality)
+        return ten_crops(floats, size=size, modality=modality)
+    box = centre_box(snippets.shape[-2], snippets.shape[-1], size=size)
+    centre = snippets[..., box.top : box.top + size, box.left : box.left + size]
+    return normalise(centre, preprocessing, modality=modality)[None]
 
 
 def phases(model: Runner, snippets: int) -> list[slice]:
@@ -69,31 +93,38 @@ def phases(model: Runner, snippets: int) -> list[slice]:
     return [slice(start, None, stride) for start in range(stride)]
 
 
+def usual_frames_at_once(device: torch.device) -> int:
+    """Return how many crops a network sees at once: on a GPU those of a whole video."""
+    return 250 if device.type == "cuda" else 50
+
+
 @torch.inference_mode()
 def score_snippets(
     model: Runner,
-    snippets: Float[Tensor, "K C H W"],
+    snippets: UInt8[Tensor, "K C H W"],
     *,
     views: Views,
-    frames_at_once: int = 50,
+    frames_at_once: int | None = None,
 ) -> dict[str, Float32[np.ndarray, " Y"]]:
     """Return one row of logits per head: over crops, then the mean over snippets or pairs.
+
+    The snippets go to the network's device as bytes, and are cropped and normalised there.
 
     Args:
         model: A network from `runner_of`, or one in eval mode.
         snippets: What `snippets_of` gave.
         views: Which crops, and how they become one.
         frames_at_once: The network sees as many crops at once as fit in this, and at least one;
-            memory grows with it.
+            memory grows with it. `usual_frames_at_once` unless given.
     """
-    size, modality = model.preprocessing.size, model.modality
     together = phases(model, len(snippets))
-    snippets = snippets.to(model.device, non_blocking=True)
-    if views.crops == 10:
-        clips = ten_crops(snippets, size=size, modality=modality)
-    else:
-        box = centre_box(snippets.shape[-2], snippets.shape[-1], size=size)
-        clips = snippets[None, ..., box.top : box.top + size, box.left : box.left + size]
+    clips = clips_of(
+        snippets.to(model.device, non_blocking=True),
+        crops=views.crops,
+        preprocessing=model.preprocessing,
+        modality=model.modality,
+    )
+    frames_at_once = frames_at_once or usual_frames_at_once(model.device)
     views_at_once = max(frames_at_once // clips.shape[1], 1)
     parts = [
         [model(part[:, snippets]) for snippets in together] for part in clips.split(views_at_once)

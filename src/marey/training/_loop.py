@@ -16,7 +16,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.tensorboard import SummaryWriter
 
 from marey.data import EpochOrder, Sample, SnippetDataset
@@ -26,7 +25,8 @@ from marey.index import Index
 from marey.models import Network, choose_device, save_checkpoint
 from marey.settings import Training
 
-from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps, maps_of
+from ._losses import losses_of
+from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps
 from ._optim import build_optimiser, learning_rate, set_learning_rate
 from ._run_folder import Progress, RunFolder
 from ._setup import WITHOUT_EFFECT, build_network, clips_of, divide, plain, recipe_of, source_of
@@ -164,17 +164,19 @@ def _learn(run: _Run, progress: Progress) -> Progress:
         rate = learning_rate(progress.step, steps=run.steps, settings=settings.optim)
         set_learning_rate(optimiser, rate)
         videos = min(settings.batch, len(run.dataset) - progress.seen)
-        loss_sum, numbers = 0.0, []
+        parts, numbers = [], []
         for part in range(math.ceil(videos / settings.at_once)):
             batch = next(batches)
             torch.manual_seed(_seed(settings.seed, progress.step, part))
-            losses = _losses(run, batch)
-            shown = torch.as_tensor(batch.number)
-            _require_finite("loss", losses, shown, run)
+            losses = losses_of(run.model, batch, label_smoothing=settings.label_smoothing)
             (losses.sum() / videos).backward()
-            loss_sum += float(losses.detach().sum())
-            numbers.append(shown)
+            parts.append(losses.detach())
+            numbers.append(torch.as_tensor(batch.number))
         norm = nn.utils.clip_grad_norm_(learnt, settings.optim.clip_norm)
+        # What the step is judged by is fetched at once, so that a GPU waits once and not a part.
+        norm, *fetched = torch.cat([norm[None], *parts]).cpu().split([1, *map(len, parts)])
+        loss_sum = sum(float(losses.sum()) for losses in fetched)
+        _require_finite("loss", torch.cat(fetched), torch.cat(numbers), run)
         _require_finite("gradient", norm.expand(videos), torch.cat(numbers), run)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
@@ -191,29 +193,6 @@ def _learn(run: _Run, progress: Progress) -> Progress:
     # Workers end here, or when `batches` is deleted, where an interruption would go unheard.
     next(batches, None)
     return progress
-
-
-def _losses(run: _Run, batch: Sample) -> Tensor:
-    """Return the loss of each video: cross-entropy of its mean logits, summed over heads."""
-    device = run.device
-    labels = torch.as_tensor(batch.label, device=device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-        if isinstance(batch.clip, Tensor):
-            heads = run.model(batch.clip.to(device, non_blocking=True))
-        else:
-            maps, snippets = maps_of(batch.clip, device)
-            heads = run.model.heads(maps, snippets=snippets)
-    if run.settings.is_off:
-        del heads["tsn"]  # Frozen: there is nothing to learn from it.
-    smoothing = run.settings.label_smoothing
-    return torch.stack(
-        [
-            F.cross_entropy(
-                logits.float().mean(dim=1), labels, reduction="none", label_smoothing=smoothing
-            )
-            for logits in heads.values()
-        ]
-    ).sum(dim=0)
 
 
 def _judge(run: _Run, progress: Progress) -> Progress:
@@ -272,7 +251,7 @@ def _seed(*numbers: int) -> int:
 
 def _require_finite(what: str, values: Tensor, numbers: Tensor, run: _Run) -> None:
     """Stop at a loss or gradient that is not a number, before it reaches the weights."""
-    finite = values.isfinite().cpu()
+    finite = values.isfinite()
     if finite.all():
         return
     videos = [run.dataset.name_of(number) for number in numbers[~finite].tolist()]

@@ -17,10 +17,10 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from marey.data import Key, Sample, SnippetDataset, Source, centre_box
+from marey.data import Key, Sample, SnippetDataset, Source, floats_of
 from marey.durable import alone_in
 from marey.errors import CheckpointError, RefusedError
-from marey.evaluation import phases
+from marey.evaluation import clips_of, phases
 from marey.index import Entry, Index
 from marey.models import OFF, Network, for_inference, load_tensors, save_tensors
 from marey.nn import Maps
@@ -92,8 +92,10 @@ def _make(
     samples = batches_of(clips, [[key] for key in keys], workers=settings.workers)
     with torch.inference_mode():
         for done, (key, sample) in enumerate(zip(keys, samples, strict=True), start=1):
-            assert isinstance(sample.clip, Tensor)
-            maps = network.maps(sample.clip.to(device))
+            shown = floats_of(
+                sample, network.preprocessing, modality=network.modality, device=device
+            )
+            maps = network.maps(shown)
             save_tensors(_file(folder, clips, key), _as_tensors(maps, settings), {})
             if done % 250 == 0 or done == len(keys):
                 report(f"kept the backbone's maps of {done} of {len(keys)} views")
@@ -111,9 +113,13 @@ def looking_at_kept_maps(
 
     def make(entry: Entry, file: Path) -> None:
         snippets = centre_snippets(network, held_out, entry, source)
-        box = centre_box(*snippets.shape[-2:], size=network.preprocessing.size)
-        clip = snippets[..., box.top : box.top + box.height, box.left : box.left + box.width]
-        maps = network.maps(clip[None].to(device))
+        clips = clips_of(
+            snippets.to(device),
+            crops=1,
+            preprocessing=network.preprocessing,
+            modality=network.modality,
+        )
+        maps = network.maps(clips)
         save_tensors(file, _as_tensors(maps, settings), {})
 
     @torch.inference_mode()

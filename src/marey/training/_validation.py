@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float32, Int64
+from jaxtyping import Float32, Int64, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -65,8 +65,8 @@ def looking_at_videos(model: Network, held_out: Index, source: Source) -> Look:
 
 def centre_snippets(
     network: Network, held_out: Index, entry: Entry, source: Source
-) -> Float[Tensor, "K C H W"]:
-    """Return what validation sees of a video."""
+) -> UInt8[Tensor, "K C H W"]:
+    """Return the snippets that validation sees of a video, in bytes."""
     with source.open(held_out, entry) as whole:
         return snippets_of(
             part_of(whole, start=entry.start, end=entry.end),
