@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from marey.errors import MareyError
-from marey.nn import OFFUnit
+from marey.nn import OFFUnit, diagonal_gradient, sobel_gradient
 
 
 @pytest.mark.parametrize(
@@ -66,3 +66,18 @@ def test_the_unit_can_be_learnt_through(gradient) -> None:
     unit = OFFUnit(2, spatial=1, temporal=1, gradient=gradient).double().eval()
     features = torch.randn(1, 3, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(unit, (features,))
+
+
+@pytest.mark.parametrize(
+    ("gradient", "apply"), [("diagonal", diagonal_gradient), ("sobel", sobel_gradient)]
+)
+def test_the_kernel_of_the_spatial_gradient_goes_where_the_weights_go_and_into_no_checkpoint(
+    gradient, apply
+) -> None:
+    unit = OFFUnit(2, spatial=2, temporal=1, gradient=gradient)
+    assert unit.state_dict().keys() == {"reduce.weight", "reduce.bias"}
+    maps = torch.randn(3, 2, 5, 6)
+    assert torch.equal(unit.in_space(maps), apply(maps))
+    unit.to("meta", torch.bfloat16)
+    assert unit.kernel.is_meta
+    assert unit.kernel.dtype == unit.reduce.weight.dtype == torch.bfloat16

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -127,3 +128,24 @@ def test_the_warm_up_rises_to_the_highest_rate(steps: int, warmup: float) -> Non
     assert rates[: warm + 1] == sorted(rates[: warm + 1])
     assert rates[warm] == 1.0
     assert warm == 0 or rates[0] == pytest.approx(1 / (warm + 1))
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_one_kernel_changes_many_weights_only_where_bytes_may_differ(optimiser: Any) -> None:
+    made = build_optimiser(
+        build_model("tsn_tiny", num_classes=3), Optimisation(optimiser=optimiser)
+    )
+    assert not any(group["fused"] for group in made.param_groups)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
+def test_on_a_gpu_one_kernel_changes_many_weights(optimiser: Any) -> None:
+    model = build_model("tsn_tiny", num_classes=3).cuda()
+    made = build_optimiser(model, Optimisation(optimiser=optimiser))
+    assert all(group["fused"] for group in made.param_groups)
+    before = model.head.weight.detach().clone()
+    model.head.weight.square().sum().backward()
+    made.step()
+    assert not torch.equal(model.head.weight, before)

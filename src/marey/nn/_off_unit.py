@@ -12,7 +12,13 @@ from torch.nn import functional as F
 
 from marey.errors import MareyError
 
-from ._gradients import diagonal_gradient, sobel_gradient, temporal_gradient
+from ._gradients import (
+    DIAGONAL,
+    SOBEL_X,
+    diagonal_gradient,
+    sobel_gradient,
+    temporal_gradient,
+)
 
 Gradient = Literal["diagonal", "sobel"]
 
@@ -63,6 +69,10 @@ class OFFUnit(nn.Module):
         self.out_channels = self.spatial_channels + temporal
         # One convolution for both parts reads the features only once.
         self.reduce = nn.Conv2d(in_channels, spatial + temporal, kernel_size=1)
+        # It goes where the weights go: to copy it with every answer would hold a GPU up.
+        self.kernel: Tensor
+        fixed = SOBEL_X if gradient == "sobel" else DIAGONAL
+        self.register_buffer("kernel", fixed.clone(), persistent=False)
 
     def forward(self, features: Float[Tensor, "N K C H W"]) -> Float[Tensor, "N K-1 D H W"]:
         """Return the motion between each snippet and the next."""
@@ -94,4 +104,5 @@ class OFFUnit(nn.Module):
 
     def in_space(self, maps: Float[Tensor, "B C H W"]) -> Float[Tensor, "B D H W"]:
         """Return the spatial gradient of maps."""
-        return sobel_gradient(maps) if self.gradient == "sobel" else diagonal_gradient(maps)
+        gradient = sobel_gradient if self.gradient == "sobel" else diagonal_gradient
+        return gradient(maps, self.kernel)
