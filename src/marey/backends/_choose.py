@@ -12,6 +12,7 @@ from marey.errors import UsageError
 from marey.models import Network, choose_device, for_inference
 
 from ._cache import kept_graph
+from ._cuda import CudaRunner
 from ._metadata import graph_facts
 from ._onnx import OnnxRunner, read_graph
 from ._openvino import OpenVINORunner, openvino_network, read_ir
@@ -61,7 +62,8 @@ def runner_of(
     """
     backend = backend or usual_backend(device)
     if backend == "torch":
-        return for_inference(model).to(choose_device(device))
+        place = choose_device(device)
+        return CudaRunner(model, place) if place.type == "cuda" else for_inference(model).to(place)
     _require_cpu(backend, device)
     graph = kept_graph(model, announce=announce)
     threads = threads or torch.get_num_threads()
