@@ -8,7 +8,7 @@ import pytest
 import marey
 
 COMMANDS = ["predict", "prepare", "check", "flow", "train", "test"]
-COMMANDS += ["fuse", "report", "models", "bench", "import"]
+COMMANDS += ["fuse", "report", "models", "bench", "import", "export"]
 
 
 def test_public_names_are_these() -> None:
@@ -20,6 +20,7 @@ def test_public_names_are_these() -> None:
         "Predictor",
         "RefusedError",
         "Segment",
+        "Stream",
         "UsageError",
         "VideoError",
         "VideoReader",
