@@ -1,25 +1,26 @@
 """The stages from a video to its classes.
 
-Axes: K snippets, which are frames here, C channels, H rows, W columns, S rows and columns of a
-crop.
+Axes: N videos, K snippets, which are frames here, C channels, H rows, W columns, S rows and
+columns of a crop.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
+from marey.backends import Runner
 from marey.data import segment_centres
-from marey.evaluation import Views, clips_of, snippets_of
 from marey.models import OFF, Network
 from marey.video import open_video
 
-from ._machine import Machine, count_macs
+from ._machine import Machine, macs_of
+from ._ours import views_in_memory
 from ._timing import Timing, timed
 
 _CLIP_BYTES_A_VALUE = 4  # The network's input is float32.
@@ -49,6 +50,15 @@ class Stage:
         """Return how much of the limit's speed is reached, 1 at the limit."""
         return self.limit(machine) / self.timing.median
 
+    def share_of_gemm(self, machine: Machine) -> float | None:
+        """Return how fast it multiplies, 1 as fast as a product of matrices.
+
+        None of a stage that does not multiply alone. A convolution may well be above 1.
+        """
+        if self.macs == 0 or self.moved > 0:
+            return None
+        return 2 * self.macs / machine.gemm / self.timing.median
+
     def as_json(self, machine: Machine) -> dict[str, Any]:
         """Return plain values for a file."""
         return {
@@ -61,6 +71,7 @@ class Stage:
             "frames_per_second": self.frames / self.timing.median,
             "limit_frames_per_second": self.frames / self.limit(machine),
             "share_of_limit": self.share(machine),
+            "share_of_gemm": self.share_of_gemm(machine),
             "multiply_adds": self.macs,
             "bytes": self.moved,
         }
@@ -70,6 +81,8 @@ def measure_stages(
     video: Path,
     *,
     network: Network,
+    backbone: Runner,
+    whole: Runner,
     predict: Callable[[Path], object],
     snippets: int = 25,
     seconds: float = 2.0,
@@ -77,12 +90,15 @@ def measure_stages(
 ) -> Iterator[Stage]:
     """Yield the stages of a prediction, each as soon as it is measured.
 
-    They are `decode`, `preprocess` into ten crops, `backbone`, `OFF` (the whole network, where
-    it is one) and `predict`.
+    They are `decode`, `preprocess` into ten crops, `backbone` (with its classifier), `OFF` (the
+    whole network, where it is one) and `predict`.
 
     Args:
         video: What is decoded and predicted.
-        network: From `for_inference`, on the CPU.
+        network: As it was built or loaded: what must be multiplied is counted on it, since
+            what runs may do more to be faster.
+        backbone: What runs the TSN of the network, on the CPU.
+        whole: What runs the network, on the CPU.
         predict: Takes the video to its classes; looks at `snippets` frames at the centre.
         snippets: Frames that are looked at.
         seconds: Time for each stage.
@@ -106,41 +122,25 @@ def measure_stages(
     yield stage("decode", length, lambda: _decode(video, snippets), moved=decoding)
 
     def crops() -> Tensor:
-        return _clips(frames, network, crops=10)
+        return views_in_memory(frames, whole, crops=10)
 
     size = network.preprocessing.size
     yield stage("preprocess", snippets, crops, moved=_cropping_bytes(frames, size, crops=10))
 
-    clips = _clips(frames, network, crops=1)
+    clips = views_in_memory(frames, whole, crops=1)
     tsn = network.tsn if isinstance(network, OFF) else network
-    backbone = torch.inference_mode()(lambda: tsn.maps(clips))
-    macs = count_macs(network, backbone)
-    yield stage("backbone", snippets, backbone, macs=macs)
+    see = torch.inference_mode()(lambda: backbone(clips))
+    yield stage("backbone", snippets, see, macs=macs_of(tsn, clips))
 
     if isinstance(network, OFF):
-        whole = torch.inference_mode()(lambda: network(clips))
-        macs = count_macs(network, whole)
-        yield stage("OFF", snippets, whole, macs=macs)
+        see_motion = torch.inference_mode()(lambda: whole(clips))
+        yield stage("OFF", snippets, see_motion, macs=macs_of(network, clips))
 
     # Of a short video each frame is looked at once, though it was cropped several times above.
     seen = min(max(length, 2), snippets)
     moved = decoding + _cropping_bytes(frames[:seen], size, crops=1)
-    macs = count_macs(network, torch.inference_mode()(lambda: network(clips[:, :seen])))
+    macs = macs_of(network, clips[:, :seen])
     yield stage("predict", seen, lambda: predict(video), macs=macs, moved=moved)
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """Frames in memory, as a video to take all of them from."""
-
-    frames: UInt8[np.ndarray, "T H W 3"]
-
-    def __len__(self) -> int:
-        return len(self.frames)
-
-    def frames_at(self, indices: Sequence[int], /) -> UInt8[np.ndarray, "K H W 3"]:
-        answer: UInt8[np.ndarray, "K H W 3"] = self.frames[indices]
-        return answer
 
 
 def _decode(video: Path, snippets: int) -> tuple[UInt8[np.ndarray, "K H W 3"], int]:
@@ -150,20 +150,6 @@ def _decode(video: Path, snippets: int) -> tuple[UInt8[np.ndarray, "K H W 3"], i
         frames = reader.frames_at(segment_centres(length, segments=snippets).tolist())
         reader.verdict()
     return frames, length
-
-
-def _clips(
-    frames: UInt8[np.ndarray, "K H W 3"], network: Network, *, crops: Literal[1, 10]
-) -> Float[Tensor, "V K C S S"]:
-    snippets = snippets_of(
-        _Decoded(frames),
-        views=Views(snippets=len(frames)),
-        preprocessing=network.preprocessing,
-        modality=network.modality,
-    )
-    return clips_of(
-        snippets, crops=crops, preprocessing=network.preprocessing, modality=network.modality
-    )
 
 
 def _decoding_bytes(video: Path, frames: UInt8[np.ndarray, "K H W 3"], length: int) -> int:
