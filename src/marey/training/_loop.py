@@ -4,10 +4,10 @@ What is random in a step depends on the seed and the step's number alone, so a r
 interrupted anywhere goes on to the same weights, bit for bit on a CPU with as many threads.
 """
 
-import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,16 +15,15 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.tensorboard import SummaryWriter
 
 from marey.data import EpochOrder, Sample, SnippetDataset
-from marey.durable import write_text
-from marey.errors import MareyError
 from marey.index import Index
 from marey.models import Network, choose_device, save_checkpoint
 from marey.settings import Training
 
+from ._finite import require_finite
 from ._losses import losses_of
 from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps
 from ._optim import build_optimiser, learning_rate, set_learning_rate
@@ -38,7 +37,7 @@ from ._validation import (
     save_validation,
     validate,
 )
-from ._workers import batches_of, in_chunks, naming_dead_workers
+from ._workers import batches_of, in_chunks, naming_dead_workers, using_threads
 
 
 @runtime_checkable
@@ -60,15 +59,31 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Start:
+    """A run that has its network, and its place, but has not read a video yet."""
+
+    settings: Training
+    learn: Index
+    model: Network
+    optimiser: torch.optim.Optimizer
+    folder: RunFolder
+    progress: Progress
+    report: Report
+
+    @property
+    def steps(self) -> int:
+        """Steps in all."""
+        return math.ceil(len(self.learn.entries) / self.settings.batch) * self.settings.epochs
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
     """What does not change during a run."""
 
     settings: Training
     model: Network
     optimiser: torch.optim.Optimizer
     dataset: SnippetDataset | MapsDataset
-    held_out: Index
-    kept_look: Look | None
     folder: RunFolder
     board: SummaryWriter
     report: Report
@@ -76,17 +91,19 @@ class _Run:
 
     @property
     def device(self) -> torch.device:
+        """Where the network is."""
         return next(self.model.parameters()).device
 
-    def validate(self) -> Validation:
-        look = self.kept_look or looking_at_videos(
-            self.model, self.held_out, source_of(self.settings)
-        )
-        return validate(self.held_out, look)
-
     def save(self, progress: Progress) -> None:
+        """Save everything at a place in training."""
         self.board.flush()  # First, so that it has no gap before the place of the save.
         self.folder.save(self.model, self.optimiser, progress)
+
+    def log(self, progress: Progress, **values: float) -> None:
+        """Note figures at a place in training."""
+        for name, value in values.items():
+            self.board.add_scalar(name, value, progress.step)
+        self.folder.log(step=progress.step, epoch=progress.epoch, **values)
 
 
 def fit(
@@ -108,52 +125,84 @@ def fit(
         UsageError: The settings, the index and the folder do not go together.
         MareyError: A loss was not finite; the message names the videos.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(settings.threads or threads)
-    try:
-        with naming_dead_workers():
-            return _fit(settings, index, out, report, cache or out / "cache")
-    finally:
-        torch.set_num_threads(threads)
+    with using_threads(settings.threads), naming_dead_workers():
+        return _fit(settings, index, out, report, cache or out / "cache")
 
 
 def _fit(settings: Training, index: Index, out: Path, report: Report, cache: Path) -> Outcome:
     """Do what `fit` promises."""
     learn, held_out = divide(index, settings)
-    steps = math.ceil(len(learn.entries) / settings.batch) * settings.epochs
-    model = build_network(settings, index.classes).to(choose_device(settings.device))
+    start = begin(settings, learn, out, report, about=plain(settings), of=index)
+    progress = start.progress
+    if progress.epoch == settings.epochs and (kept := load_validation(start.folder)):
+        return Outcome(start.folder.model, progress.best_epoch, kept)
+    with under_way(start, cache) as run:
+        look = looking(start, held_out, cache)
+        while progress.epoch < settings.epochs:
+            progress = learn_pass(run, progress)
+            progress = _judge(run, progress, held_out, look).after_epoch()
+            run.save(progress)
+    return _finish(run, progress, held_out, look)
+
+
+def begin(
+    settings: Training,
+    learn: Index,
+    out: Path,
+    report: Report,
+    *,
+    about: Mapping[str, object],
+    of: Index,
+) -> Start:
+    """Return a run's network and optimiser, put back to where the run was left.
+
+    Args:
+        settings: The run.
+        learn: The videos to learn from.
+        out: Folder of the run.
+        report: Is told of saves that are damaged.
+        about: What makes the run another one than any else, as JSON can hold it.
+        of: Index that the run is on; it belongs to that too.
+    """
+    model = build_network(settings, of.classes).to(choose_device(settings.device))
     optimiser = build_optimiser(model, settings.optim)
-    folder = RunFolder(
-        out, {**plain(settings), "index": index.fingerprint}, may_change=WITHOUT_EFFECT
-    )
+    folder = RunFolder(out, {**about, "index": of.fingerprint}, may_change=WITHOUT_EFFECT)
     progress, damaged = folder.resume(model, optimiser)
+    start = Start(settings, learn, model, optimiser, folder, progress, report)
     if damaged:
         place = f"going on from step {progress.step}" if progress.step else "starting anew"
-        report(f"{out}: {', '.join(damaged)} damaged; {place}", progress, steps)
-    if progress.epoch == settings.epochs and (kept := load_validation(folder)):
-        return Outcome(folder.model, progress.best_epoch, kept)
-    folder.rewind_log(progress.step)
+        report(f"{out}: {', '.join(damaged)} damaged; {place}", progress, start.steps)
+    return start
 
-    clips = clips_of(learn, model, settings)
+
+@contextmanager
+def under_way(start: Start, cache: Path) -> Iterator[Run]:
+    """Yield the run with its videos, or the kept maps of them, and an open log."""
+    settings, model, folder = start.settings, start.model, start.folder
+    folder.rewind_log(start.progress.step)
+    clips = clips_of(start.learn, model, settings)
     dataset: SnippetDataset | MapsDataset = clips
-    look = None
     if settings.cached_views:
-        say = partial(report, progress=progress, steps=steps)
+        say = partial(start.report, progress=start.progress, steps=start.steps)
         views = cache_maps(model, clips, settings, cache, report=say)
         dataset = MapsDataset(clips, views, settings.cached_views)
-        look = looking_at_kept_maps(model, held_out, settings, cache, source_of(settings))
-    with SummaryWriter(str(out / "tensorboard"), purge_step=progress.step + 1) as board:
-        run = _Run(
-            settings, model, optimiser, dataset, held_out, look, folder, board, report, steps
+    purge = start.progress.step + 1
+    with SummaryWriter(str(folder.path / "tensorboard"), purge_step=purge) as board:
+        yield Run(
+            settings, model, start.optimiser, dataset, folder, board, start.report, start.steps
         )
-        while progress.epoch < settings.epochs:
-            progress = _learn(run, progress)
-            progress = _judge(run, progress).after_epoch()
-            run.save(progress)
-    return _finish(run, progress)
 
 
-def _learn(run: _Run, progress: Progress) -> Progress:
+def looking(start: Start, held_out: Index, cache: Path) -> Callable[[], Look]:
+    """Return what gives a look at held-out videos with the network as it is then."""
+    source = source_of(start.settings)
+    if not start.settings.cached_views:
+        return partial(looking_at_videos, start.model, held_out, source)
+    kept = looking_at_kept_maps(start.model, held_out, start.settings, cache, source)
+    return lambda: kept
+
+
+def learn_pass(run: Run, progress: Progress) -> Progress:
     """Take the steps that are left of one pass over the videos."""
     settings, optimiser = run.settings, run.optimiser
     learnt = [parameter for parameter in run.model.parameters() if parameter.requires_grad]
@@ -176,14 +225,15 @@ def _learn(run: _Run, progress: Progress) -> Progress:
         # What the step is judged by is fetched at once, so that a GPU waits once and not a part.
         norm, *fetched = torch.cat([norm[None], *parts]).cpu().split([1, *map(len, parts)])
         loss_sum = sum(float(losses.sum()) for losses in fetched)
-        _require_finite("loss", torch.cat(fetched), torch.cat(numbers), run)
-        _require_finite("gradient", norm.expand(videos), torch.cat(numbers), run)
+        require = partial(require_finite, name_of=run.dataset.name_of, folder=run.folder.path)
+        require("loss", torch.cat(fetched), torch.cat(numbers))
+        require("gradient", norm.expand(videos), torch.cat(numbers))
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
 
         progress = progress.after_step(videos=videos, loss_sum=loss_sum)
         values = {"loss": loss_sum / videos, "learning_rate": rate, "gradient_norm": float(norm)}
-        _log(run, progress, **values)
+        run.log(progress, **values)
         run.report("step", progress, run.steps)
         # The end of the pass is saved with what validation says of it.
         due = time.monotonic() - saved >= 60 * settings.save_minutes
@@ -195,15 +245,15 @@ def _learn(run: _Run, progress: Progress) -> Progress:
     return progress
 
 
-def _judge(run: _Run, progress: Progress) -> Progress:
+def _judge(run: Run, progress: Progress, held_out: Index, look: Callable[[], Look]) -> Progress:
     """Ask the held-out videos, where it is time to, and keep the best weights."""
     epoch, settings = progress.epoch + 1, run.settings
     if epoch % settings.validate_every and epoch != settings.epochs:
         return progress
-    seen = run.validate()
+    seen = validate(held_out, look())
     mean_loss = progress.loss_sum / len(run.dataset)
     values = {"validation_accuracy": seen.accuracy, "validation_loss": seen.loss}
-    _log(run, progress, training_loss=mean_loss, **values, **seen.by_head)
+    run.log(progress, training_loss=mean_loss, **values, **seen.by_head)
     run.report(
         f"epoch {epoch}: training loss {mean_loss:.3f}, held-out accuracy {seen.accuracy:.1%}, "
         f"loss {seen.loss:.3f}",
@@ -216,20 +266,18 @@ def _judge(run: _Run, progress: Progress) -> Progress:
     return progress
 
 
-def _finish(run: _Run, progress: Progress) -> Outcome:
+def _finish(run: Run, progress: Progress, held_out: Index, look: Callable[[], Look]) -> Outcome:
     """Write the best network with the weights of its heads, fitted on the held-out videos."""
     run.folder.load_best(run.model)
-    seen = run.validate()
+    seen = validate(held_out, look())
     recipe = recipe_of(run.settings) | {"best_epoch": progress.best_epoch}
     path = run.folder.model
     save_validation(seen, run.folder)
-    save_checkpoint(
-        run.model, path, classes=run.held_out.classes, recipe=recipe, fusion=seen.weights
-    )
+    save_checkpoint(run.model, path, classes=held_out.classes, recipe=recipe, fusion=seen.weights)
     return Outcome(model=path, best_epoch=progress.best_epoch, validation=seen)
 
 
-def _batches(run: _Run, progress: Progress) -> Iterator[Sample]:
+def _batches(run: Run, progress: Progress) -> Iterator[Sample]:
     """Return the rest of one pass, in pieces that fit in memory and never cross a step."""
     settings = run.settings
     order = EpochOrder(
@@ -247,25 +295,3 @@ def _batches(run: _Run, progress: Progress) -> Iterator[Sample]:
 def _seed(*numbers: int) -> int:
     """Return one seed from several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0])
-
-
-def _require_finite(what: str, values: Tensor, numbers: Tensor, run: _Run) -> None:
-    """Stop at a loss or gradient that is not a number, before it reaches the weights."""
-    finite = values.isfinite()
-    if finite.all():
-        return
-    videos = [run.dataset.name_of(number) for number in numbers[~finite].tolist()]
-    file = run.folder.path / "not_finite.json"
-    write_text(file, json.dumps(videos, indent=2) + "\n")
-    others = f" and {len(videos) - 5} others in {file}" if len(videos) > 5 else ""
-    raise MareyError(
-        f"the {what} of {', '.join(videos[:5])}{others} is not finite. The run stopped before it "
-        f"learnt from that; the last save in {run.folder.path} is good. Look at these videos, or "
-        "lower optim.lr or optim.clip_norm"
-    )
-
-
-def _log(run: _Run, progress: Progress, **values: float) -> None:
-    for name, value in values.items():
-        run.board.add_scalar(name, value, progress.step)
-    run.folder.log(step=progress.step, epoch=progress.epoch, **values)

@@ -1,4 +1,4 @@
-"""Processes that decode ahead of training."""
+"""Processes that decode ahead of training, and threads that compute."""
 
 import itertools
 import os
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from types import TracebackType
 
+import torch
 from torch.utils.data import DataLoader, Dataset
 
 from marey.data import Key, Sample
@@ -63,6 +64,17 @@ def naming_dead_workers() -> Iterator[None]:
             f"a process that decodes videos died, perhaps because memory ran out ({error}); "
             "the same command goes on, with --workers 0 in a single process"
         ) from error
+
+
+@contextmanager
+def using_threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads, or as many as usual, until the block ends."""
+    usual = torch.get_num_threads()
+    torch.set_num_threads(count or usual)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(usual)
 
 
 def _follow(training: int, worker: int) -> None:
