@@ -45,7 +45,7 @@ class VideoFile:
         self._bytes = _open_bytes(path)
         try:
             self.container = _open_container(path, self._bytes)
-            self.stream = _video_stream(path, self.container)
+            self.stream = moving_stream(path, self.container)
         except BaseException:
             self._bytes.close()
             raise
@@ -127,8 +127,12 @@ def _open_container(path: Path, file: BinaryIO) -> InputContainer:
         raise VideoError(f"{path} is not a video: {words(error)}") from error
 
 
-def _video_stream(path: Path, container: InputContainer) -> VideoStream:
-    """Return the first video stream that is no cover picture, ready to decode."""
+def moving_stream(path: Path | str, container: InputContainer) -> VideoStream:
+    """Return the first video stream that is no cover picture, ready to decode in one thread.
+
+    Raises:
+        VideoError: There is none, or it cannot be decoded here; the container is closed.
+    """
     moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not moving:
         kinds = sorted({stream.type for stream in container.streams})
