@@ -6,6 +6,7 @@ from ._choose import read_exported as read_exported
 from ._choose import runner_of as runner_of
 from ._choose import usual_backend as usual_backend
 from ._cuda import CudaRunner as CudaRunner
+from ._cuda import in_bfloat16 as in_bfloat16
 from ._facts import Facts as Facts
 from ._facts import facts_of as facts_of
 from ._graph import onnx_graph as onnx_graph

@@ -2,6 +2,7 @@
 
 from ._loop import Outcome as Outcome
 from ._loop import fit as fit
+from ._losses import losses_of as losses_of
 from ._optim import build_optimiser as build_optimiser
 from ._optim import learning_rate as learning_rate
 from ._optim import parameter_groups as parameter_groups
