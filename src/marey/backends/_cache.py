@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from importlib.metadata import version
@@ -13,6 +12,7 @@ import torch
 
 import marey.models
 import marey.nn
+from marey.cache import cache_folder
 from marey.durable import complete_file
 from marey.errors import MareyError
 from marey.models import Network
@@ -39,7 +39,7 @@ def kept_graph(
         model: The network.
         announce: Told when the graph must be made.
     """
-    path = _folder() / f"{_fingerprint(model)}.onnx"
+    path = cache_folder() / f"{_fingerprint(model)}.onnx"
     with suppress(MareyError, OSError):
         graph = read_graph(path)
         path.touch()
@@ -51,11 +51,6 @@ def kept_graph(
             temporary.write_bytes(graph.SerializeToString())
         _make_room(path.parent)
     return graph
-
-
-def _folder() -> Path:
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if Path(root).is_absolute() else Path.home() / ".cache") / "marey"
 
 
 def _fingerprint(model: Network) -> str:

@@ -12,9 +12,13 @@ from marey.errors import UsageError
 
 from ._inputs import videos_of
 from ._progress import announcer, progress_bar
+from ._segments import check_files, segmented, show
+from ._segments import save as write_segments
 
 if TYPE_CHECKING:
+    from marey.backends import Backend
     from marey.predictor import Prediction, Predictor
+    from marey.streaming import Segmenter
 
 DEFAULT_MODEL = "off-lite0-jhmdb"
 
@@ -25,6 +29,11 @@ def predict(
     top: int = 5,
     crops: Literal[1, 10] = 1,
     maps: Path | None = None,
+    segments: bool = False,
+    save: tuple[Path, ...] = (),
+    window: float = 1.5,
+    unsure: float = 0.35,
+    hold: float = 1.0,
     device: str = "auto",
     backend: Literal["torch", "onnx", "openvino"] | None = None,
     on_the_fly: bool = False,
@@ -44,6 +53,11 @@ def predict(
         top: Classes to show of each video.
         crops: Look at the centre, or at ten crops, which takes ten times as long.
         maps: Folder for a picture of what OFF sees in each video.
+        segments: Say when what is done, in films of any length.
+        save: Files for the segments: .json, .csv, or subtitles of one video, .srt and .vtt.
+        window: Seconds of the film that are looked at for a moment of --segments.
+        unsure: Where no class is as probable as this, --segments says "none".
+        hold: Seconds that something must last for --segments to believe it.
         device: auto, cpu or cuda.
         backend: What runs the network: torch, onnx or openvino; openvino on a CPU where it is
             installed, else torch, unless given.
@@ -58,14 +72,72 @@ def predict(
         raise UsageError("--json and --jsonl exclude each other")
     if top < 1:
         raise UsageError(f"--top must be at least 1, got {top}")
+    if save and not segments:
+        raise UsageError("--save is for --segments")
+    if segments and (maps or crops != 1 or on_the_fly or backend not in (None, "torch")):
+        raise UsageError(
+            "--segments looks at the centre of RGB frames by PyTorch; leave --maps, --crops, "
+            "--on-the-fly and --backend out"
+        )
     videos = videos_of(inputs)
+    check_files(save, videos)
 
     from marey.allocator import keep_freed_memory
+
+    keep_freed_memory()
+    if segments:
+        segmenter = _segmenter(model, window=window, unsure=unsure, hold=hold, device=device)
+        predictions = segmented(segmenter, videos, quiet=quiet)
+    else:
+        predictor = _predictor(
+            model,
+            crops=crops,
+            device=device,
+            backend=backend,
+            method="dis" if on_the_fly else None,
+            any_flow=any_flow,
+            quiet=quiet,
+        )
+        predictions = _predictions(predictor, videos, maps, quiet=quiet)
+    kept = []
+    unusable = 0
+    for prediction in predictions:
+        unusable += prediction.status == "unusable"
+        if json or save:
+            kept.append(prediction)
+        if jsonl:
+            print(json_module.dumps(prediction.as_json(top=top)), flush=True)
+        elif segments and not json:
+            show(prediction)
+        elif not json:
+            _show(prediction, top)
+        if prediction.status != "ok":
+            print(f"marey: {prediction.status}: {prediction.reason}", file=sys.stderr)
+    write_segments(save, kept, top=top)
+    if json:
+        documents = [prediction.as_json(top=top) for prediction in kept]
+        single = len(inputs) == 1 and videos == [inputs[0]]
+        print(json_module.dumps(documents[0] if single else documents, indent=2))
+    if unusable:
+        if not quiet:
+            print(f"marey: {unusable} of {len(videos)} videos could not be used", file=sys.stderr)
+        sys.exit(3)
+
+
+def _predictor(
+    model: str,
+    *,
+    crops: Literal[1, 10],
+    device: str,
+    backend: "Backend | None",
+    method: str | None,
+    any_flow: bool,
+    quiet: bool,
+) -> "Predictor":
+    """Return what looks at whole videos."""
     from marey.evaluation import Views
     from marey.predictor import Predictor
 
-    keep_freed_memory()
-    method = "dis" if on_the_fly else None
     predictor = Predictor(
         model,
         device=device,
@@ -80,25 +152,20 @@ def predict(
             f"{model} learnt from flow by {learnt_from}, and --on-the-fly is by {method}; leave "
             "it out, or insist with --any-flow"
         )
-    documents = []
-    unusable = 0
-    for prediction in _predictions(predictor, videos, maps, quiet=quiet):
-        unusable += prediction.status == "unusable"
-        if json:
-            documents.append(prediction.as_json(top=top))
-        elif jsonl:
-            print(json_module.dumps(prediction.as_json(top=top)), flush=True)
-        else:
-            _show(prediction, top)
-        if prediction.status != "ok":
-            print(f"marey: {prediction.status}: {prediction.reason}", file=sys.stderr)
-    if json:
-        single = len(inputs) == 1 and videos == [inputs[0]]
-        print(json_module.dumps(documents[0] if single else documents, indent=2))
-    if unusable:
-        if not quiet:
-            print(f"marey: {unusable} of {len(videos)} videos could not be used", file=sys.stderr)
-        sys.exit(3)
+    return predictor
+
+
+def _segmenter(
+    model: str, *, window: float, unsure: float, hold: float, device: str
+) -> "Segmenter":
+    """Return what looks at films of any length, and goes on where it was interrupted."""
+    from marey.cache import cache_folder
+    from marey.streaming import Segmenter
+
+    unfinished = cache_folder() / "unfinished"
+    return Segmenter(
+        model, window=window, unsure=unsure, hold=hold, device=device, unfinished=unfinished
+    )
 
 
 def _predictions(

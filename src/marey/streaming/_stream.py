@@ -41,6 +41,8 @@ class Stream:
     Attributes:
         classes: Names of the classes.
         spacing: Seconds between frames that are looked at; others pass unseen.
+        short_side: Pixels of the short side to which frames are scaled; those that have it
+            already are taken as they are.
 
     Raises:
         UsageError: There is no such model or device, or it looks at flow, which takes longer
@@ -51,7 +53,7 @@ class Stream:
         self,
         model: str | Path,
         *,
-        window: float = 2.0,
+        window: float = 1.5,
         half_life: float | None = None,
         device: str = "auto",
         source: str = "stream",
@@ -65,6 +67,7 @@ class Stream:
         self.model = str(model)
         self.classes = trained.classes
         self.spacing = window / SNIPPETS
+        self.short_side = trained.preprocessing.short_side
         self._source = source
         self._network = for_inference(trained).to(choose_device(device))
         distance = window / trained.preprocessing.pace
@@ -98,12 +101,25 @@ class Stream:
         if not self._begun:
             return None
         picture = torch.from_numpy(frame).movedim(-1, 0)[None]
-        self._recent.append(resize_short_side(picture, self._network.preprocessing.short_side))
+        self._recent.append(resize_short_side(picture, self.short_side))
         first, start = self._begun[0]
         if self._frames < first + self._span - 1:
             return None
         self._begun.popleft()
         return self._look(start, time)
+
+    def wants(self, time: float) -> bool:
+        """Return whether the next frame, if shown at this time, is needed.
+
+        If not, it need not be decoded to RGB: `skip` tells that it passed.
+        """
+        goes_on = self._last <= time <= self._last + self._window
+        return bool(self._begun) or not goes_on or time >= self._due - 1e-9
+
+    def skip(self, time: float) -> None:
+        """Let a frame pass that `wants` says is not needed, as `push` would."""
+        self._last = time
+        self._frames += 1
 
     def forget(self) -> None:
         """Begin a new stream."""
