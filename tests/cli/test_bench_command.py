@@ -21,6 +21,7 @@ from marey.models import OFF, TSN, Network, for_inference, off_efficientnet_lite
 from marey.video import write_video
 
 QUICK = ("--snippets", "2", "--seconds", "0.001", "--threads", "1")
+LITE = ("--network", "efficientnet_lite0")
 STAGES = ["decode", "preprocess", "backbone", "OFF", "predict"]
 
 
@@ -72,7 +73,7 @@ def refused(*words: str | Path) -> None:
 def test_the_table_has_a_line_for_each_stage(
     clip: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("bench", clip, "--network", "efficientnet_lite0", *QUICK)
+    run("bench", clip, *LITE, *QUICK)
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0] == f"off_efficientnet_lite0, untrained on {clip}"
@@ -135,7 +136,7 @@ def test_a_speed_above_the_limit_is_remarked_on(
         (("--seconds", "nan"), "--seconds must be"),
         (("--model", "no-such-model"), "no model 'no-such-model'"),
         (("--model", "exported.onnx"), "bench takes a checkpoint"),
-        (("--compare", "--snippets", "6"), "has 5 frames, and 6 are wanted"),
+        ((*LITE, "--compare", "--snippets", "6"), "has 5 frames, and 6 are wanted"),
     ],
 )
 def test_impossible_wishes_are_refused(
@@ -149,7 +150,7 @@ def test_a_missing_video_is_refused_before_anything_is_measured(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["bench", str(tmp_path / "none.mp4"), "--network", "efficientnet_lite0", *QUICK])
+        main(["bench", str(tmp_path / "none.mp4"), *LITE, *QUICK])
     assert caught.value.code == 1
     out, err = capsys.readouterr()
     assert out == ""
@@ -280,7 +281,7 @@ def test_a_comparison_is_one_document_too(
     ("words", "name"),
     [
         ((), "off_bn_inception"),
-        (("--network", "efficientnet_lite0"), "off_efficientnet_lite0"),
+        (LITE, "off_efficientnet_lite0"),
         (("--model", "off-lite0-jhmdb"), "off_efficientnet_lite0"),
     ],
 )
@@ -293,7 +294,6 @@ def test_the_originals_network_is_compared_unless_another_is_named(
 
 def test_an_untrained_network_is_the_same_each_time(clip: Path, compared: list[Network]) -> None:
     for _ in range(2):
-        torch.rand(1)
-        run("bench", clip, "--compare", "--network", "efficientnet_lite0", *QUICK, "-q")
+        run("bench", clip, "--compare", *LITE, *QUICK, "-q")
     first, second = (network.sha256 for network in compared)
     assert first == second != ""

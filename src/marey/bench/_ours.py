@@ -13,6 +13,7 @@ from typing import Literal
 import av
 import numpy as np
 import torch
+from av.video.reformatter import VideoReformatter
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -52,8 +53,9 @@ def live_frames(video: Path) -> Iterator[UInt8[np.ndarray, "H W 3"]]:
         # A reader would decode a short video whole, to know its length, before the first frame.
         with av.open(video) as container:
             container.streams.video[0].thread_type = "NONE"
+            reformatter = VideoReformatter()
             for frame in container.decode(video=0):
-                yield frame.to_ndarray(format="rgb24")
+                yield reformatter.reformat(frame, format="rgb24").to_ndarray()
 
 
 def views_in_memory(
