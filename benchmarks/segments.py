@@ -50,7 +50,7 @@ def stretches(index: Index, seed: int) -> list[list[Entry]]:
     found = []
     for entries in by_class.values():
         rng.shuffle(entries)
-        found += [list(part) for part in (entries[i : i + CLIPS] for i in range(0, len(entries), CLIPS))]
+        found += [entries[first : first + CLIPS] for first in range(0, len(entries), CLIPS)]
     rng.shuffle(found)
     return found
 

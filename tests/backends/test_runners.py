@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import onnx
+import openvino
 import pytest
 import torch
 from telling_networks import telling_apart
@@ -66,6 +67,25 @@ def test_differences_of_frames_are_taken_inside_the_graph(runner) -> None:
     with torch.inference_mode():
         expected = for_inference(model)(clips)
     torch.testing.assert_close(runner(onnx_graph(model))(clips), expected, rtol=1e-3, atol=1e-4)
+
+
+def test_floats_of_16_bits_are_near_or_refused(network: OFF, graph: onnx.ModelProto) -> None:
+    clips = torch.randn(2, 4, 3, 64, 64)
+    expected = by_openvino(graph)(clips)
+
+    def with_16_bits() -> OpenVINORunner:
+        made = openvino_network(graph)
+        return OpenVINORunner(made, graph_facts(graph), threads=1, floats="bf16")
+
+    if "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        with pytest.raises(UsageError, match="no units for 16-bit floats"):
+            with_16_bits()
+        return
+    runner = with_16_bits()
+    assert runner.facts.precision == "bfloat16"
+    for head, logits in runner(clips).items():
+        apart = (logits - expected[head]).abs().max() / expected[head].abs().max()
+        assert 0 < apart < 0.1
 
 
 def test_a_graph_says_what_the_network_is(network: OFF, graph: onnx.ModelProto) -> None:

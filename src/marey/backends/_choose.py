@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import torch
 
@@ -13,12 +13,17 @@ from marey.models import Network, choose_device, for_inference
 
 from ._cache import kept_graph
 from ._cuda import CudaRunner
+from ._facts import Facts
 from ._metadata import graph_facts
 from ._onnx import OnnxRunner, read_graph
 from ._openvino import OpenVINORunner, openvino_network, read_ir
 from ._runner import ExportedRunner, Runner
 
-Backend = Literal["torch", "onnx", "openvino"]
+if TYPE_CHECKING:
+    import openvino
+
+Backend = Literal["torch", "onnx", "openvino", "openvino-bf16"]
+"""What runs a network; `openvino-bf16` is OpenVINO with 16-bit floats, on processors for them."""
 
 EXPORTED = (".onnx", ".xml")
 _VARIABLE = "MAREY_BACKEND"
@@ -69,7 +74,7 @@ def runner_of(
     threads = threads or torch.get_num_threads()
     if backend == "onnx":
         return OnnxRunner(graph, threads=threads)
-    return OpenVINORunner(openvino_network(graph), graph_facts(graph), threads=threads)
+    return _by_openvino(openvino_network(graph), graph_facts(graph), backend, threads)
 
 
 def read_exported(
@@ -99,14 +104,21 @@ def read_exported(
     if backend == "torch":
         raise UsageError(f"PyTorch cannot run {path}; leave --backend out, or take its checkpoint")
     if path.suffix == ".xml":
-        if backend != "openvino":
+        if backend == "onnx":
             raise UsageError(f"{path} is for OpenVINO alone; leave --backend {backend} out")
         network, facts = read_ir(path)
-        return OpenVINORunner(network, facts, threads=threads)
+        return _by_openvino(network, facts, backend, threads)
     graph = read_graph(path)
     if backend == "onnx":
         return OnnxRunner(graph, threads=threads)
-    return OpenVINORunner(openvino_network(graph), graph_facts(graph), threads=threads)
+    return _by_openvino(openvino_network(graph), graph_facts(graph), backend, threads)
+
+
+def _by_openvino(
+    network: "openvino.Model", facts: Facts, backend: Backend, threads: int
+) -> OpenVINORunner:
+    floats: Literal["f32", "bf16"] = "bf16" if backend == "openvino-bf16" else "f32"
+    return OpenVINORunner(network, facts, threads=threads, floats=floats)
 
 
 def _require_cpu(backend: Backend, device: str) -> None:

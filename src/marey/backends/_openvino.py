@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -24,34 +25,50 @@ _WEIGHTS = "bin_sha256"
 
 
 class OpenVINORunner(ExportedRunner):
-    """A network as OpenVINO runs it, on the CPU, with 32-bit floats.
+    """A network as OpenVINO runs it, on the CPU.
 
-    OpenVINO would take 16 bits where a processor has them for it, which is twice as fast and
-    answers otherwise than every other machine; a network of 8-bit integers keeps its own.
+    By itself OpenVINO would take 16-bit floats where a processor has units for them, and answer
+    otherwise there than elsewhere.
 
     Args:
         network: From `openvino_network` or `read_ir`.
         facts: What it is.
         threads: CPU threads.
+        floats: Numbers it computes with, but for those that are 8-bit integers already.
+
+    Raises:
+        UsageError: This processor has no units for 16-bit floats.
     """
 
-    def __init__(self, network: "openvino.Model", facts: Facts, *, threads: int) -> None:
+    def __init__(
+        self,
+        network: "openvino.Model",
+        facts: Facts,
+        *,
+        threads: int,
+        floats: Literal["f32", "bf16"] = "f32",
+    ) -> None:
         import openvino
 
+        core = openvino.Core()
+        if floats == "bf16":
+            if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+                raise UsageError(
+                    "this processor has no units for 16-bit floats, which would be slower than "
+                    "32; take the backend openvino"
+                )
+            if facts.precision == "float32":
+                facts = replace(facts, precision="bfloat16")
         super().__init__(facts)
-        self._request = (
-            openvino.Core()
-            .compile_model(
-                network,
-                "CPU",
-                {
-                    "PERFORMANCE_HINT": "LATENCY",
-                    "INFERENCE_NUM_THREADS": threads,
-                    "INFERENCE_PRECISION_HINT": "f32",
-                },
-            )
-            .create_infer_request()
-        )
+        self._request = core.compile_model(
+            network,
+            "CPU",
+            {
+                "PERFORMANCE_HINT": "LATENCY",
+                "INFERENCE_NUM_THREADS": threads,
+                "INFERENCE_PRECISION_HINT": floats,
+            },
+        ).create_infer_request()
 
     def __call__(
         self, clips: Float[Tensor, "N K C H W"], /

@@ -19,10 +19,15 @@ from ._tables import show_gains, show_stages
 from .predict import DEFAULT_MODEL
 
 Backbone = Literal["bn_inception", "efficientnet_lite0"]
-Backend = Literal["torch", "onnx", "openvino"]
+Backend = Literal["torch", "onnx", "openvino", "openvino-bf16"]
 
 _CLASSES = 101
-_PACKAGES = {"torch": "torch", "onnx": "onnxruntime", "openvino": "openvino"}
+_PACKAGES = {
+    "torch": "torch",
+    "onnx": "onnxruntime",
+    "openvino": "openvino",
+    "openvino-bf16": "openvino",
+}
 
 
 def bench(
@@ -65,8 +70,9 @@ def bench(
         model: A bundled network (see `marey models`) or a checkpoint file.
         network: Or the OFF network on this backbone, untrained, which is as fast as trained;
             bn_inception with --compare unless given.
-        backend: What runs the network: torch, onnx or openvino; openvino where it is installed,
-            else torch, unless given.
+        backend: What runs the network: torch, onnx, openvino, or openvino-bf16 with 16-bit
+            floats on processors for them; openvino where it is installed, else torch, unless
+            given.
         compare: Compare with the way of the original code.
         snippets: Frames to look at.
         threads: CPU threads; all cores unless given.

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from marey.errors import UsageError
 
+from ._annotated import annotated_files, write_annotated
 from ._inputs import videos_of
 from ._progress import announcer, progress_bar
 from ._segments import check_files, segmented, show
@@ -29,13 +30,14 @@ def predict(
     top: int = 5,
     crops: Literal[1, 10] = 1,
     maps: Path | None = None,
+    annotate: Path | None = None,
     segments: bool = False,
     save: tuple[Path, ...] = (),
     window: float = 1.5,
     unsure: float = 0.35,
     hold: float = 1.0,
     device: str = "auto",
-    backend: Literal["torch", "onnx", "openvino"] | None = None,
+    backend: Literal["torch", "onnx", "openvino", "openvino-bf16"] | None = None,
     on_the_fly: bool = False,
     any_flow: bool = False,
     json: bool = False,
@@ -53,14 +55,17 @@ def predict(
         top: Classes to show of each video.
         crops: Look at the centre, or at ten crops, which takes ten times as long.
         maps: Folder for a picture of what OFF sees in each video.
+        annotate: The video with what is done written onto it, sound and all: a name in .mp4 or
+            .mkv for one video, else a folder.
         segments: Say when what is done, in films of any length.
         save: Files for the segments: .json, .csv, or subtitles of one video, .srt and .vtt.
         window: Seconds of the film that are looked at for a moment of --segments.
         unsure: Where no class is as probable as this, --segments says "none".
         hold: Seconds that something must last for --segments to believe it.
         device: auto, cpu or cuda.
-        backend: What runs the network: torch, onnx or openvino; openvino on a CPU where it is
-            installed, else torch, unless given.
+        backend: What runs the network: torch, onnx, openvino, or openvino-bf16 with 16-bit
+            floats on processors for them; openvino on a CPU where it is installed, else torch,
+            unless given.
         on_the_fly: For a network that looks at flow, compute it by DIS, the quickest, and not
             by the method that the network learnt from.
         any_flow: Do so although the network learnt from another method.
@@ -81,6 +86,7 @@ def predict(
         )
     videos = videos_of(inputs)
     check_files(save, videos)
+    files = [None] * len(videos) if annotate is None else annotated_files(annotate, videos)
 
     from marey.allocator import keep_freed_memory
 
@@ -101,7 +107,7 @@ def predict(
         predictions = _predictions(predictor, videos, maps, quiet=quiet)
     kept = []
     unusable = 0
-    for prediction in predictions:
+    for prediction, file in zip(predictions, files, strict=True):
         unusable += prediction.status == "unusable"
         if json or save:
             kept.append(prediction)
@@ -113,6 +119,12 @@ def predict(
             _show(prediction, top)
         if prediction.status != "ok":
             print(f"marey: {prediction.status}: {prediction.reason}", file=sys.stderr)
+        if file is not None and prediction.status != "unusable":
+            alone = len(videos) == 1
+            done = write_annotated(
+                prediction, file, by_segments=segments, alone=alone, quiet=quiet or segments
+            )
+            unusable += not done
     write_segments(save, kept, top=top)
     if json:
         documents = [prediction.as_json(top=top) for prediction in kept]

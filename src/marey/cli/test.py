@@ -32,7 +32,7 @@ def test(
     frames_at_once: int | None = None,
     threads: int | None = None,
     device: str = "auto",
-    backend: Literal["torch", "onnx", "openvino"] | None = None,
+    backend: Literal["torch", "onnx", "openvino", "openvino-bf16"] | None = None,
     flow: Path | None = None,
     on_the_fly: bool = False,
     any_flow: bool = False,
@@ -60,8 +60,9 @@ def test(
             on a GPU unless given.
         threads: CPU threads; all cores unless given.
         device: auto, cpu or cuda.
-        backend: What runs the network: torch, onnx or openvino; openvino on a CPU where it is
-            installed, else torch, unless given.
+        backend: What runs the network: torch, onnx, openvino, or openvino-bf16 with 16-bit
+            floats on processors for them; openvino on a CPU where it is installed, else torch,
+            unless given.
         flow: Folder of flow, for a network that looks at flow.
         on_the_fly: Compute flow by DIS instead.
         any_flow: Take flow by another method than the network learnt from.
@@ -71,7 +72,7 @@ def test(
     import torch
 
     from marey.allocator import keep_freed_memory
-    from marey.backends import EXPORTED, Runner, facts_of, read_exported, runner_of
+    from marey.backends import EXPORTED, ExportedRunner, Runner, facts_of, read_exported, runner_of
     from marey.data import Source, Videos, flow_source
     from marey.durable import write_text
     from marey.evaluation import Views, save_scores, score_index
@@ -91,6 +92,8 @@ def test(
         facts, recipe = facts_of(network), network.recipe
         announce = announcer(quiet=quiet)
         runner = runner_of(network, backend=backend, device=device, announce=announce)
+        if isinstance(runner, ExportedRunner):
+            facts = runner.facts
     whole = read_index(index, classes=facts.classes)
     videos = _part(whole, split, recipe)
     out = out or Path(f"{Path(model).stem}-{index.stem}.npz")
