@@ -91,6 +91,13 @@ class DecodePass:
             pass
         self.file.close()
 
+    def frames(self) -> Iterator[VideoFrame]:
+        """Yield every frame from the first, once, and close the file."""
+        assert self.first is not None
+        yield self.first
+        yield from self._frames
+        self.file.close()
+
     def close(self) -> None:
         """Let go of the file and the kept frames."""
         self._frames.close()

@@ -15,7 +15,7 @@ class Pictures:
     """
 
     def __init__(self, first: VideoFrame) -> None:
-        turned = _turn(first)[0]
+        turned = turn_of(first)[0]
         self.height, self.width = (
             (first.width, first.height) if turned else (first.height, first.width)
         )
@@ -23,7 +23,7 @@ class Pictures:
 
     def write(self, frame: VideoFrame, out: UInt8[np.ndarray, "H W 3"]) -> None:
         """Fill `out` with the upright picture."""
-        turned, down, across = _turn(frame)
+        turned, down, across = turn_of(frame)
         rows, columns = (self.width, self.height) if turned else (self.height, self.width)
         rgb = self._reformatter.reformat(
             frame, width=columns, height=rows, format="rgb24", threads=1
@@ -36,7 +36,7 @@ class Pictures:
         out[:] = picture[::down, ::across]
 
 
-def _turn(frame: VideoFrame) -> tuple[bool, int, int]:
+def turn_of(frame: VideoFrame) -> tuple[bool, int, int]:
     """Return how a frame is made upright: swap its axes or not, then step down and across.
 
     The display matrix takes the stored point (x, y) to (a x + c y, b x + d y); phones use it
