@@ -108,7 +108,7 @@ def _picture(answer: Answer, size: float, width: int, height: int) -> Image.Imag
             draw.rectangle((round(inset), top, round(inset + inner) - 1, bottom), _TRACK)
             if round(end) > round(inset):
                 draw.rectangle((round(inset), top, round(end) - 1, bottom), _BAR)
-            baseline += 0.45 * size
+            baseline += 0.55 * size
         baseline += 1.15 * _LESSER * size
     return picture
 

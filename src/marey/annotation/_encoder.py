@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 from marey.video import DecodePass
 
 from ._clock import Clock
-from ._planes import Canvas, is_rgb
+from ._planes import canvas_of, is_rgb
 from ._sound import Sound
 
 # Hardly a visible difference to the frames that were decoded. Without pictures stored out of
@@ -42,7 +42,7 @@ class Encoder:
         assert source.first is not None
         stream = source.file.stream
         container = source.file.container
-        self.canvas = Canvas.of(source.first)
+        self.canvas = canvas_of(source.first)
         self.aspect = stream.sample_aspect_ratio or Fraction(1)
         self._tick = stream.time_base or 1 / _USUAL_RATE
         begins_anywhere = Flags.ts_discont in Flags(container.format.flags)

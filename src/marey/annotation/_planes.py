@@ -4,7 +4,7 @@ Axes: H rows and W columns of the frame as it is stored, h and w those of what i
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 from av.video.frame import VideoFrame
@@ -49,20 +49,6 @@ class Canvas:
     matrix: int
     """From RGB, by its number in ITU-T H.273."""
 
-    @classmethod
-    def of(cls, frame: VideoFrame) -> Self:
-        """Return that of a video which begins with this frame."""
-        rgb = is_rgb(frame)
-        full = frame.format.name.startswith("yuvj") or frame.color_range == _FULL_RANGE
-        return cls(
-            height=frame.height,
-            width=frame.width,
-            turn=turn_of(frame),
-            halved=frame.height % 2 == 0 and frame.width % 2 == 0,
-            full=full and not rgb,
-            matrix=_USUAL_MATRIX if rgb else frame.colorspace,
-        )
-
     @property
     def upright(self) -> tuple[int, int]:
         """Rows and columns of the frame as it is shown."""
@@ -86,6 +72,20 @@ class Canvas:
             np.stack(levels, axis=-1).round().clip(0, 255).astype(np.uint8)
         )
         return answer
+
+
+def canvas_of(frame: VideoFrame) -> Canvas:
+    """Return how the frames of a video are that begins with this one."""
+    rgb = is_rgb(frame)
+    full = frame.format.name.startswith("yuvj") or frame.color_range == _FULL_RANGE
+    return Canvas(
+        height=frame.height,
+        width=frame.width,
+        turn=turn_of(frame),
+        halved=frame.height % 2 == 0 and frame.width % 2 == 0,
+        full=full and not rgb,
+        matrix=_USUAL_MATRIX if rgb else frame.colorspace,
+    )
 
 
 class _Share(NamedTuple):

@@ -95,13 +95,16 @@ def _of_the_whole(prediction: "Prediction") -> "Says":
 
 
 def _by_segments(prediction: "Prediction") -> "Says":
+    """Return what tells the segment of each frame, by its number, as segments were found."""
     from marey.streaming import NONE
 
     segments = prediction.segments
     starts = [segment.start for segment in segments]
+    numbers = count()
 
     def says(seconds: float) -> Sequence[tuple[str, float]]:
-        segment = segments[max(bisect_right(starts, seconds) - 1, 0)]
+        time = next(numbers) * prediction.seconds / prediction.frames
+        segment = segments[max(bisect_right(starts, time + 1e-6) - 1, 0)]
         return [] if segment.label == NONE else [(segment.label, segment.probability)]
 
     return says
