@@ -25,7 +25,7 @@ from marey.models import Network, for_inference, load_tensors, save_tensors
 from ._run_folder import RunFolder
 
 # One look at each video: quick, and the same at every epoch.
-_VIEWS = Views(snippets=25, crops=1)
+HELD_OUT_VIEWS = Views(snippets=25, crops=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def looking_at_videos(model: Network, held_out: Index, source: Source) -> Look:
 
     def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
         return score_snippets(
-            network, centre_snippets(network, held_out, entry, source), views=_VIEWS
+            network, centre_snippets(network, held_out, entry, source), views=HELD_OUT_VIEWS
         )
 
     return look
@@ -70,7 +70,7 @@ def centre_snippets(
     with source.open(held_out, entry) as whole:
         return snippets_of(
             part_of(whole, start=entry.start, end=entry.end),
-            views=_VIEWS,
+            views=HELD_OUT_VIEWS,
             preprocessing=network.preprocessing,
             modality=network.modality,
         )
