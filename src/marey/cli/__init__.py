@@ -19,6 +19,8 @@ from rich.console import Console
 
 from marey.errors import MareyError, UsageError
 
+from ._clips_recipe import recipe_for_clips
+
 _STDIN = "/dev/stdin"
 
 app = App(
@@ -61,6 +63,8 @@ def _launch(
         path = _recipe_file(recipe)
         _check_tables(path)
         app.config = (Toml(path, must_exist=True),)
+    else:
+        app.config = (recipe_for_clips,)
     app(tokens)
 
 

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from marey.settings import Training
 
+from ._clips import train_on_clips
 from ._progress import progress_bar
 
 
@@ -22,15 +23,22 @@ def train(
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
     settings: Annotated[Training, Parameter(name="*")] = Training(),  # noqa: B008 - frozen
 ) -> None:
-    """Fit a network to the videos of an index.
+    """Fit a network to the clips of a folder, or to the videos of an index.
+
+    Example: `marey train my-clips --out my-model`, with a folder for each class in my-clips
+
+    From a folder of clips comes a network that `marey predict --model my-model` takes, and a
+    report. Clips are held out in turn, whole recordings at a time, and the accuracy is theirs.
+    The exit code is 3 if clips could not be used; each is named.
 
     Example: `marey train jhmdb-split1.csv --recipe jhmdb-tsn-lite0 --out runs/tsn`
 
-    Videos of the split `train` are learnt from; those of `val`, or a part held out by source
-    video, choose the checkpoint. Stopped at any moment, the same command goes on from there.
+    Of an index, videos of the split `train` are learnt from; those of `val`, or a part held out
+    by source video, choose the checkpoint. Stopped at any moment, the same command goes on from
+    there.
 
     Args:
-        index: Index of videos, as `marey prepare` writes it.
+        index: Folder of class folders, or index of videos, as `marey prepare` writes it.
         out: Folder for the checkpoint, the log and what it takes to go on.
         cache: Folder for a frozen backbone's maps; several runs may share one.
         json: Print the result as JSON.
@@ -42,6 +50,9 @@ def train(
     from marey.training import Progress, fit
 
     keep_freed_memory()
+    if index.is_dir():
+        train_on_clips(index, settings, out, cache=cache, json=json, quiet=quiet)
+        return
     with progress_bar(quiet=quiet) as bar:
         task = bar.add_task("training", total=None)
 
