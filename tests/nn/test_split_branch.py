@@ -75,9 +75,7 @@ def test_any_snippet_can_be_paired_with_any_other_by_their_shares() -> None:
             alone = {size: [m[ends] for m in maps] for size, maps in levels.items()}
             expected = whole(alone, snippets=2)
             for name, logits in heads.items():
-                torch.testing.assert_close(
-                    logits[pair], expected[name][0, 0], rtol=1e-4, atol=1e-5
-                )
+                torch.testing.assert_close(logits[pair], expected[name][0, 0], rtol=1e-4, atol=1e-5)
 
 
 def test_weights_of_the_branch_can_change_without_changing_the_split_one() -> None:
