@@ -1,20 +1,19 @@
 """A video with what is done in it written onto its frames. Axes: H rows, W columns."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from os import PathLike
 from pathlib import Path
 
-import av
 import numpy as np
-from av.container import OutputContainer
 from jaxtyping import Float, UInt8
 
 from marey.durable import complete_file
-from marey.errors import MareyError, UsageError
-from marey.video import DecodePass, Pictures, Verdict, structural_damage, words
+from marey.errors import UsageError
+from marey.video import DecodePass, Pictures, Verdict, structural_damage
 
 from ._caption import Captions
+from ._container import SUFFIXES, output
 from ._encoder import Encoder
 from ._heat import Heat
 from ._planes import planes_of
@@ -25,8 +24,6 @@ Says = Callable[[float], Sequence[tuple[str, float]]]
 
 Overlay = Callable[[int, UInt8[np.ndarray, "H W 3"]], Float[np.ndarray, "_ _"] | None]
 """Gives the strength from 0 to 1 at each place of a frame, for its number and the upright RGB."""
-
-_CONTAINERS = {".mkv": "matroska", ".mp4": "mp4"}
 
 
 def annotate(
@@ -46,7 +43,7 @@ def annotate(
 
     Args:
         video: A video file.
-        out: Ends in .mp4 or .mkv.
+        out: Ends in .mp4, .mkv or .mov.
         says: Asked once for each frame, in their order.
         overlay: Also asked once for each; where it answers, the strength is drawn as heat.
 
@@ -79,8 +76,9 @@ def checked_target(video: str | PathLike[str], out: str | PathLike[str]) -> Path
         UsageError: The name has no ending of a video, or is the video's own.
     """
     target = Path(out)
-    if target.suffix.lower() not in _CONTAINERS:
-        raise UsageError(f"an annotated video's name ends in .mp4 or .mkv, got {target.name!r}")
+    if target.suffix.lower() not in SUFFIXES:
+        endings = ", ".join(SUFFIXES)
+        raise UsageError(f"an annotated video's name ends in {endings}; got {target.name!r}")
     if target.exists() and Path(video).exists() and target.samefile(video):
         raise UsageError(f"{target} is the video itself; give the annotated one another name")
     return target
@@ -91,22 +89,23 @@ def _write(
 ) -> int:
     """Write the whole file and return the number of frames."""
     count = 0
-    with _output(temporary) as output:
+    with output(temporary) as opened:
         assert source.first is not None
-        pictures = Encoder(source, output)
+        pictures = Encoder(source, opened)
         captions = Captions(pictures.canvas, pictures.aspect)
         upright = Pictures(source.first)
-        heat = Heat(pictures.canvas) if overlay is not None else None
-        with closing(Sound(path, output, begin=pictures.begin)) as sound:
-            output.start_encoding()
+        heat = Heat(pictures.canvas)
+        with closing(Sound(path, opened, begin=pictures.begin)) as sound:
+            opened.start_encoding()
             for frame in source.frames():
-                picture = pictures.ready(frame)
-                if overlay is not None and heat is not None:
+                strength = None
+                if overlay is not None:
                     rgb = np.empty((upright.height, upright.width, 3), np.uint8)
                     upright.write(frame, rgb)
                     strength = overlay(count, rgb)
-                    if strength is not None:
-                        heat.lay(planes_of(picture), strength)
+                picture = pictures.ready(frame)
+                if strength is not None:
+                    heat.lay(planes_of(picture), strength)
                 caption = captions.sheet(says(pictures.time(picture)))
                 if caption is not None:
                     caption.lay(planes_of(picture))
@@ -115,21 +114,3 @@ def _write(
             pictures.encode(None, sound)
             sound.carry(None)
     return count
-
-
-@contextmanager
-def _output(temporary: Path) -> Iterator[OutputContainer]:
-    """Yield a file to write to, closed at the end."""
-    container = _CONTAINERS[temporary.suffix.lower()]
-    options = {"movflags": "+faststart"} if container == "mp4" else {}
-    try:
-        with (
-            temporary.open("wb") as file,
-            av.open(file, "w", format=container, options=options) as output,
-        ):
-            yield output
-    except av.FFmpegError as error:
-        advice = "; try a name in .mkv" if container == "mp4" else ""
-        raise MareyError(
-            f"the annotated video cannot be written: {words(error)}{advice}"
-        ) from error

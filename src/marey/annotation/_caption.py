@@ -63,19 +63,18 @@ class Captions:
 
     def _drawn(self, answer: Answer) -> Sheet:
         rows, columns = self._canvas.upright
-        shown_columns = max(round(columns * self._stretch), 2)
+        shown_columns = columns * self._stretch
         size = max(min(rows, shown_columns) * _TEXT_SHARE, _SMALLEST_TEXT)
         size = min(size, rows / 4, shown_columns / 8)
         while len(answer) > 1 and _height(size, len(answer)) > _MOST_OF_FRAME * rows:
             answer = answer[:-1]
         margin = size / 2
-        width = min(shown_columns - 2 * margin, _WIDTH_IN_TEXTS * size)
+        shown_width = min(shown_columns - 2 * margin, _WIDTH_IN_TEXTS * size)
         height = _even(_height(size, len(answer)), rows)
-        picture = _picture(answer, size, round(width), height)
-        if self._stretch != 1:
-            picture = picture.resize((max(round(width / self._stretch), 1), height))
-        width = _even(picture.width, columns)
-        picture = picture.resize((width, height)) if picture.width != width else picture
+        width = _even(shown_width / self._stretch, columns)
+        picture = _picture(answer, size, max(round(width * self._stretch), 1), height)
+        if picture.width != width:
+            picture = picture.resize((width, height))
         left = _even(margin / self._stretch, columns - width)
         top = max(rows - height - _even(margin, rows), 0)
         return Sheet(np.asarray(picture), top=top // 2 * 2, left=left, canvas=self._canvas)
@@ -91,7 +90,7 @@ def _height(size: float, labels: int) -> float:
 
 def _picture(answer: Answer, size: float, width: int, height: int) -> Image.Image:
     """Return the caption in RGB and opacity."""
-    picture = Image.new("RGBA", (max(width, 1), height), _GROUND)
+    picture = Image.new("RGBA", (width, height), _GROUND)
     draw = ImageDraw.Draw(picture)
     inset = 0.5 * size
     inner = max(width - 2 * inset, 1)

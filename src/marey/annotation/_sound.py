@@ -14,6 +14,7 @@ from marey.errors import UsageError
 from marey.video import VideoFile
 
 from ._clock import Clock
+from ._container import SUFFIXES, suffixes_for
 
 # Generic to the type checker only.
 if TYPE_CHECKING:
@@ -45,10 +46,11 @@ class Sound:
         self._file = VideoFile(path)
         try:
             streams = self._file.container.streams.audio
-            self._targets = {stream.index: _target(path, output, stream) for stream in streams}
-        except BaseException:
+            self._targets = {stream.index: _target(output, stream) for stream in streams}
+        except ValueError as error:
+            refusal = _refusal(path, streams)
             self._file.close()
-            raise
+            raise refusal from error
         self._clocks = {stream.index: Clock(float(1 / _tick(stream))) for stream in streams}
         self._packets = self._read(streams)
         self._next = next(self._packets, None)
@@ -95,16 +97,10 @@ class Sound:
                 return
 
 
-def _target(path: Path, output: OutputContainer, stream: AudioStream) -> AudioStream:
+def _target(output: OutputContainer, stream: AudioStream) -> AudioStream:
     """Return a stream of the output for one of the video."""
     codec = stream.codec_context
-    name = codec.name if codec is not None else "an unknown format"
-    try:
-        if codec is None:
-            raise ValueError(name)
-        target = output.add_stream_from_template(stream)
-    except ValueError as error:
-        raise _refusal(path, output, name) from error
+    target = output.add_stream_from_template(stream)
     # Where channels have no names, as in AVI, .mp4 wants those that are usual for their number.
     if codec.layout.name == f"{codec.channels} channels":
         target.codec_context.layout = f"{codec.channels}c"
@@ -115,15 +111,21 @@ def _target(path: Path, output: OutputContainer, stream: AudioStream) -> AudioSt
     return target
 
 
-def _refusal(path: Path, output: OutputContainer, codec: str) -> UsageError:
-    """Return what to say where a container cannot hold a kind of sound."""
-    container = output.format.name
-    if container == "matroska":
-        return UsageError(f"{path} has sound in {codec}, which cannot be carried over to .mkv")
+def _refusal(path: Path, streams: tuple[AudioStream, ...]) -> UsageError:
+    """Return what to say of sound that the output cannot hold."""
+    codecs = [_codec(stream) for stream in streams]
+    sound = f"{path} has sound in {', '.join(dict.fromkeys(codecs))}"
+    suffixes = suffixes_for(codecs)
+    if suffixes:
+        return UsageError(f"{sound}; only annotated videos in {' or '.join(suffixes)} can hold it")
     return UsageError(
-        f"{path} has sound in {codec}, which .{container} cannot hold; end the name of the "
-        "annotated video in .mkv"
+        f"{sound}, which none of {', '.join(SUFFIXES)} can hold; bring it into another format "
+        "first, as `ffmpeg -i IN -c:v copy -c:a aac OUT.mkv` does"
     )
+
+
+def _codec(stream: AudioStream) -> str:
+    return "an unknown format" if stream.codec_context is None else stream.codec_context.name
 
 
 def _tick(stream: AudioStream) -> Fraction:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from marey.annotation import Says
     from marey.predictor import Prediction
 
-_SUFFIXES = (".mp4", ".mkv")
+_SUFFIXES = (".mp4", ".mkv", ".mov")
 
 
 def annotated_files(out: Path, videos: Sequence[str]) -> list[Path]:

@@ -1,0 +1,83 @@
+"""`marey predict --annotate`."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from films import Run, film
+
+from marey.video import VideoReader, write_video
+
+
+def changed(before: Path, after: Path) -> list[bool]:
+    """Return of each frame whether there is a caption on it."""
+    with VideoReader(before) as old, VideoReader(after) as new:
+        frames = range(len(old))
+        assert len(new) == len(old)
+        assert new.fps == pytest.approx(old.fps)
+        difference = np.abs(old.frames_at(frames).astype(int) - new.frames_at(frames))
+    rows = difference.shape[1]
+    return [bool(frame[rows // 2 :].max() > 90) for frame in difference]
+
+
+def grey(path: Path, frames: int = 8) -> Path:
+    write_video(path, np.full((frames, 96, 128, 3), 100, np.uint8))
+    return path
+
+
+def test_a_video_is_written_again_with_its_caption_beside_the_answer(
+    run: Run, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, out = grey(tmp_path / "clip.avi"), tmp_path / "new" / "out.mkv"
+    assert run("predict", video, "--model", checkpoint, "--annotate", out) == 0
+    assert capsys.readouterr().out.startswith(str(video))
+    assert changed(video, out) == [True] * 8
+
+
+def test_segments_are_shown_while_they_last(
+    run: Run, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, out = grey(tmp_path / "clip.mp4", 12), tmp_path / "out.mp4"
+    words = ["predict", video, "--model", checkpoint, "--segments", "--annotate", out]
+    assert run(*words, "--unsure", "0.01") == 0
+    assert changed(video, out) == [True] * 12
+    assert run(*words, "--unsure", "0.99") == 0
+    assert changed(video, out) == [False] * 12
+
+
+def test_videos_of_one_name_do_not_share_a_file(run: Run, checkpoint: Path, tmp_path: Path) -> None:
+    videos = [grey(tmp_path / name) for name in ("a.mp4", "a.avi", "a-2.mp4")]
+    words = [*videos, "--model", checkpoint, "--annotate", tmp_path / "out"]
+    assert run("predict", *words) == 0
+    written = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert written == ["a-2-2.mp4", "a-2.mp4", "a.mp4"]
+
+
+def test_one_that_cannot_be_annotated_is_named_and_the_others_are_written(
+    run: Run, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grey(tmp_path / "in" / "good.mp4")
+    (tmp_path / "in" / "text.mp4").write_text("no video")
+    words = [tmp_path / "in", "--model", checkpoint, "--annotate", tmp_path / "out"]
+    assert run("predict", *words) == 3
+    assert "text.mp4" in capsys.readouterr().err
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.mp4"]
+
+
+def test_words_that_do_not_fit_are_explained_before_anything_is_looked_at(
+    run: Run, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = film(tmp_path / "a.mp4"), film(tmp_path / "b.avi")
+    film(tmp_path / "b.mp4")
+    data = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    cases = [
+        ([a, "--annotate", a], "is the video itself; give"),
+        ([a, "--annotate", tmp_path / "out.webm"], "ends in .mp4, .mkv, .mov; got 'out.webm'"),
+        ([a, b, "--annotate", tmp_path / "out.mp4"], "one file, and there are 2 videos"),
+        ([a, b, "--annotate", tmp_path], "is the video itself"),
+        ([b, tmp_path / "b.mp4", "--annotate", tmp_path], "is one of the videos; name another"),
+    ]
+    for words, message in cases:
+        assert run("predict", *words, "--model", "no such model") == 2, words
+        assert message in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == data
