@@ -55,8 +55,8 @@ def predict(
         top: Classes to show of each video.
         crops: Look at the centre, or at ten crops, which takes ten times as long.
         maps: Folder for a picture of what OFF sees in each video.
-        annotate: The video with what is done written onto it, sound and all: a name in .mp4 or
-            .mkv for one video, else a folder.
+        annotate: The video with what is done written onto it, sound and all: a name in .mp4,
+            .mkv or .mov for one video, else a folder.
         segments: Say when what is done, in films of any length.
         save: Files for the segments: .json, .csv, or subtitles of one video, .srt and .vtt.
         window: Seconds of the film that are looked at for a moment of --segments.
