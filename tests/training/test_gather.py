@@ -51,7 +51,7 @@ def test_a_folder_becomes_an_index_that_is_the_same_again(
     clips = gather_clips(folder, tmp_path / "out")
     assert len(counted) == 6
     assert clips.frames == 12
-    assert (clips.damaged, clips.unusable, clips.extra) == ({}, {}, ())
+    assert (clips.damaged, clips.unusable, clips.same, clips.extra) == ({}, {}, (), ())
     listed = read_index(clips.listed)
     assert not listed.missing()
     assert [entry.label for entry in listed.entries] == ["left"] * 3 + ["right"] * 3
@@ -70,6 +70,28 @@ def test_what_cannot_be_decoded_is_named_and_left_out(folder: Path, tmp_path: Pa
     assert clips.unusable["left/broken.avi"]
     assert clips.extra == ("stray.avi",)
     assert len(clips.index.entries) == 6
+
+
+def test_copies_are_one_recording_and_so_is_what_shares_one_with_them(
+    folder: Path, tmp_path: Path
+) -> None:
+    left = folder / "left"
+    for number, name in enumerate(("a_1", "a_2", "b_1")):
+        (left / f"left{number}.avi").rename(left / f"{name}.avi")
+    shutil.copy(left / "b_1.avi", left / "c_1.avi")
+    shutil.copy(left / "a_2.avi", left / "d_1.avi")
+    shutil.copy(left / "a_2.avi", folder / "right" / "e.avi")
+    clips = gather_clips(folder, tmp_path / "out")
+    assert clips.same == (
+        ("left/a_2.avi", "left/d_1.avi"),
+        ("left/a_2.avi", "right/e.avi"),
+        ("left/b_1.avi", "left/c_1.avi"),
+    )
+    groups = {Path(entry.path).stem: entry.group for entry in clips.index.entries}
+    assert groups["a_1"] == groups["a_2"] == groups["d_1"] == groups["e"]
+    assert groups["b_1"] == groups["c_1"] != groups["a_1"]
+    assert groups["right0"] is None
+    assert gather_clips(folder, tmp_path / "out") == clips
 
 
 def test_a_class_without_a_clip_of_use_stays_a_class(folder: Path, tmp_path: Path) -> None:

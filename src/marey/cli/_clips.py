@@ -95,6 +95,8 @@ def _tell_of(clips: "Clips", *, quiet: bool) -> None:
         return
     for path, reason in clips.damaged.items():
         print(printable(f"marey: damaged: {path}: {reason}"), file=sys.stderr)
+    for one, other in clips.same:
+        print(printable(f"marey: the same video: {one} and {other}"), file=sys.stderr)
     for path in clips.extra[:_NAMED]:
         print(printable(f"marey: in no class folder, left out: {path}"), file=sys.stderr)
     if len(clips.extra) > _NAMED:

@@ -9,7 +9,17 @@ from typing import Any
 
 from marey.durable import append_line
 from marey.errors import UsageError
-from marey.index import Entry, Index, check_index, prepare_folder, read_index, write_index
+from marey.index import (
+    Entry,
+    Index,
+    check_index,
+    prepare_folder,
+    read_index,
+    same_videos,
+    write_index,
+)
+
+from ._folds import recording_of
 
 _SHOWN = 3
 _INDEX = "index.csv"
@@ -36,6 +46,10 @@ class Clips:
 
     unusable: Mapping[str, str]
     """Clips that are left out, and why."""
+
+    same: tuple[tuple[str, str], ...]
+    """Clips that hold the same bytes as an earlier one, which comes first; they share its
+    recording."""
 
     extra: tuple[str, ...]
     """Videos that lie in no class folder."""
@@ -72,6 +86,8 @@ def gather_clips(
         )
     # A class all of whose clips are broken is an error of its own later, so it stays a class.
     clips = replace(prepared.index, entries=kept)
+    same = _same(clips)
+    clips = _with_copies_together(clips, same)
     listed = out / _INDEX
     if listed.exists():
         _require_same(clips, listed)
@@ -85,6 +101,7 @@ def gather_clips(
             path: row["reason"] for path, row in verdicts.items() if row["status"] == "damaged"
         },
         unusable=unusable,
+        same=same,
         extra=prepared.extra,
     )
 
@@ -119,6 +136,32 @@ def _checked(clips: Index, ledger: Path, each: Callable[[int, int], None]) -> di
             known[report.video] = row
             each(len(known), len(clips.entries))
     return {entry.path: known[entry.path] for entry in clips.entries}
+
+
+def _same(clips: Index) -> tuple[tuple[str, str], ...]:
+    """Return each clip that is a copy of an earlier one, after that one."""
+    apart = tuple(replace(entry, split=entry.path) for entry in clips.entries)
+    pairs = same_videos(replace(clips, entries=apart))
+    return tuple((one.path, other.path) for one, other in pairs)
+
+
+def _with_copies_together(clips: Index, same: tuple[tuple[str, str], ...]) -> Index:
+    """Return the clips with copies, and what shares a recording with them, in one recording."""
+    recordings = {entry.path: recording_of(entry) for entry in clips.entries}
+    touched = set()
+    for one, other in same:
+        kept, gone = recordings[one], recordings[other]
+        touched.add(kept)
+        recordings = {path: kept if name == gone else name for path, name in recordings.items()}
+    return replace(
+        clips,
+        entries=tuple(
+            replace(entry, group=recordings[entry.path])
+            if recordings[entry.path] in touched
+            else entry
+            for entry in clips.entries
+        ),
+    )
 
 
 def _stamp(file: Path) -> str:
