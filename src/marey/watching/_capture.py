@@ -14,7 +14,7 @@ from ._pace import Pace
 from ._source import Source
 
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 30.0  # seconds
-_STOP_SECONDS = 0.5
+_STOP_SECONDS = 0.3
 
 
 def pause_before(attempt: int, chance: float) -> float:

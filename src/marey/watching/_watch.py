@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import UInt8
 
-from marey.video import Pictures
-
 from ._capture import Capture
 from ._handover import Handover, Shot
 from ._latency import Latencies
 from ._news import Back, Lost, Seen, Summary
-from ._pictures import small_pictures
+from ._pictures import SmallPictures
 from ._source import Source
 
 if TYPE_CHECKING:
@@ -76,7 +74,7 @@ class Watch:
         # Moments of the clock as those that people know.
         self._offset = time.time() - time.monotonic()
         self._connection: int | None = None
-        self._pictures: Pictures | None = None
+        self._pictures: SmallPictures | None = None
 
     def __enter__(self) -> "Watch":
         self._capture.start()
@@ -146,9 +144,8 @@ class Watch:
             recogniser.skip(shot.time)
             return None
         if self._pictures is None:
-            self._pictures = small_pictures(shot.frame, recogniser.short_side)
-        picture = np.empty((self._pictures.height, self._pictures.width, 3), np.uint8)
-        self._pictures.write(shot.frame, picture)
+            self._pictures = SmallPictures(shot.frame, recogniser.short_side)
+        picture = self._pictures.of(shot.frame)
         prediction = recogniser.push(picture, shot.time)
         if prediction is None:
             return None
