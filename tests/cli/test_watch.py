@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from films import CLASSES, Run, film
 
+from marey.cli import watch
 from marey.video import write_video
 
 
@@ -75,15 +74,22 @@ def test_a_signal_ends_it_with_the_summary(
     checkpoint: Path,
     clip: Path,
     capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
     number: int,
     code: int,
     words: list[str],
 ) -> None:
+    made = watch._screen
+
+    def screen(*given, **named):
+        screen = made(*given, **named)
+        seen = screen.seen
+        screen.seen = lambda event: (seen(event), os.kill(os.getpid(), number))
+        return screen
+
+    monkeypatch.setattr(watch, "_screen", screen)
     before = signal.getsignal(signal.SIGINT)
-    timer = threading.Timer(0.5, os.kill, [os.getpid(), number])
-    end = _when_warm(timer.start)
-    with end:
-        assert run("watch", clip, "--model", checkpoint, "--loop", *words) == code
+    assert run("watch", clip, "--model", checkpoint, "--loop", *words) == code
     out, err = capsys.readouterr()
     assert "frames in" in err.splitlines()[-1]
     assert "Traceback" not in err
@@ -92,23 +98,6 @@ def test_a_signal_ends_it_with_the_summary(
     else:
         assert out.splitlines()[-1].split()[-1] in CLASSES
     assert signal.getsignal(signal.SIGINT) is before
-    timer.join()
-
-
-def _when_warm(action: Callable[[], None]) -> pytest.MonkeyPatch:
-    """Return a block in which an action follows when the network is ready."""
-    from contextlib import contextmanager
-
-    from marey.cli import watch
-
-    @contextmanager
-    def block():
-        with pytest.MonkeyPatch.context() as patch:
-            warm = watch._warm_up
-            patch.setattr(watch, "_warm_up", lambda stream: (warm(stream), action()))
-            yield
-
-    return block()
 
 
 def test_what_cannot_be_watched_has_its_exit_code(
