@@ -37,7 +37,7 @@ def test_segments_are_printed_and_written_in_every_format(
     jsonschema.validate(document, SCHEMA)
     assert len(document["segments"]) == len(lines) - 1
     assert {segment["label"] for segment in document["segments"]} <= set(CLASSES)
-    rows = list(csv.DictReader(saved[1].open()))
+    rows = list(csv.DictReader(saved[1].read_text().splitlines()))
     assert [row["label"] for row in rows] == [s["label"] for s in document["segments"]]
     assert "00:00:00,000 --> " in saved[2].read_text()
     assert saved[3].read_text().startswith("WEBVTT")

@@ -13,11 +13,12 @@ from marey.settings import Training
 
 @pytest.fixture
 def clips(tmp_path: Path) -> Path:
-    """Two classes of two clips."""
-    for name in ("sit/one.mp4", "sit/two.mp4", "walk/three.mp4", "walk/four.mp4"):
+    """Two classes of two clips, none a copy of another."""
+    names = ("sit/one.mp4", "sit/two.mp4", "walk/three.mp4", "walk/four.mp4")
+    for number, name in enumerate(names):
         file = tmp_path / "clips" / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        film(file)
+        film(file, frames=4 + number)
     return tmp_path / "clips"
 
 
