@@ -4,7 +4,7 @@ Axes: h rows and w columns of a map, H and W those of the frame as it is stored.
 """
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, UInt8, UInt16
 from matplotlib import colormaps
 from PIL import Image
 
@@ -38,13 +38,25 @@ class Heat:
         """
         heat = 255 * np.nan_to_num(np.asarray(strength, np.float32)).clip(0, 1)
         small = np.ascontiguousarray(self._canvas.stored(heat.round().astype(np.uint8)))
-        places = _resized(small, *planes[0].shape)
-        kept = self._kept.take(places)
-        halves = slice(None, None, 2 if self._canvas.halved else 1)
-        for number, (plane, added) in enumerate(zip(planes, self._added, strict=True)):
-            if number == 1:
-                places, kept = places[halves, halves], kept[halves, halves]
-            plane[:] = (plane * kept + added.take(places)) >> 8
+        # Two rows of luma share one of heat, which is smooth: that halves the work.
+        places = _resized(small, (self._canvas.height + 1) // 2, self._canvas.width)
+        kept = self._kept[places]
+        for number, (plane, levels) in enumerate(zip(planes, self._added, strict=True)):
+            added = levels[places]
+            if number and self._canvas.halved:
+                _blend(plane, kept[:, ::2], added[:, ::2])
+                continue
+            for first in (0, 1):
+                _blend(plane[first::2], kept, added)
+
+
+def _blend(
+    part: UInt8[np.ndarray, "h w"],
+    kept: UInt16[np.ndarray, "_ w"],
+    added: UInt16[np.ndarray, "_ w"],
+) -> None:
+    rows = len(part)
+    part[:] = (part * kept[:rows] + added[:rows]) >> 8
 
 
 def _resized(heat: UInt8[np.ndarray, "h w"], rows: int, columns: int) -> UInt8[np.ndarray, "_ _"]:
