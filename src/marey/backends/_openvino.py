@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -48,9 +49,7 @@ class OpenVINORunner(ExportedRunner):
         threads: int,
         floats: Literal["f32", "bf16"] = "f32",
     ) -> None:
-        import openvino
-
-        core = openvino.Core()
+        core = _core()
         if floats == "bf16":
             if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
                 raise UsageError(
@@ -80,6 +79,19 @@ class OpenVINORunner(ExportedRunner):
         return dict(zip(self.facts.heads, logits, strict=True))
 
 
+@cache
+def _core() -> "openvino.Core":
+    """Return the one core of this process, which stays to its end.
+
+    Each core gives its thread another stack for signals and takes it away when it goes. If the
+    first of two goes first, the stack that the second puts back is gone, and the next Ctrl-C
+    brings the process down (openvinotoolkit/openvino#11894).
+    """
+    import openvino
+
+    return openvino.Core()
+
+
 def openvino_network(graph: "onnx.ModelProto") -> "openvino.Model":
     """Return an ONNX graph as OpenVINO's own.
 
@@ -87,12 +99,12 @@ def openvino_network(graph: "onnx.ModelProto") -> "openvino.Model":
         UsageError: OpenVINO is not installed.
     """
     try:
-        import openvino
+        core = _core()
     except ImportError as error:
         raise UsageError(
             "the backend openvino needs the package openvino; install marey[openvino]"
         ) from error
-    return openvino.Core().read_model(graph.SerializeToString())
+    return core.read_model(graph.SerializeToString())
 
 
 def read_ir(path: Path) -> tuple["openvino.Model", Facts]:
@@ -103,7 +115,7 @@ def read_ir(path: Path) -> tuple["openvino.Model", Facts]:
         CheckpointError: It or the .bin file beside it is damaged, or not ours.
     """
     try:
-        import openvino
+        core = _core()
     except ImportError as error:
         raise UsageError(
             "reading .xml files needs the package openvino; install marey[openvino]"
@@ -115,7 +127,7 @@ def read_ir(path: Path) -> tuple["openvino.Model", Facts]:
                 f"there is no file {file}; a network of OpenVINO is two, .xml and .bin"
             )
     try:
-        network = openvino.Core().read_model(path, weights)
+        network = core.read_model(path, weights)
     except RuntimeError as error:
         raise CheckpointError(
             f"{path} is not a network of OpenVINO, or it is damaged; export it again"
