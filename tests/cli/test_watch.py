@@ -12,9 +12,6 @@ from films import CLASSES, Run, film
 from marey.cli import watch
 from marey.video import write_video
 
-# Threads that decode once brought down a whole run of the tests; until that is understood, apart.
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def clip(tmp_path: Path) -> Path:

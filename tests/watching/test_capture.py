@@ -9,9 +9,6 @@ from marey.errors import MareyError, VideoError
 from marey.watching import Back, Capture, Handover, Lost, Source, pause_before
 from marey.watching._handover import Shot
 
-# Threads that decode once brought down a whole run of the tests; until that is understood, apart.
-pytestmark = pytest.mark.slow
-
 
 def captured(
     source: Source, clock: Clock, *, give_up: float | None = None, loop: bool = False

@@ -12,9 +12,6 @@ from marey.video import open_video, write_video
 from marey.watching import Feed, Piece, source_of
 from marey.watching._feed import address_feed, file_feed
 
-# Threads that decode once brought down a whole run of the tests; until that is understood, apart.
-pytestmark = pytest.mark.slow
-
 
 def film(path: Path, *, frames: int = 8, fps: float = 25.0) -> Path:
     levels = np.linspace(20, 230, frames).astype(np.uint8)

@@ -8,9 +8,6 @@ from hypothesis import strategies as st
 
 from marey.watching import Latencies
 
-# Threads that decode once brought down a whole run of the tests; until that is understood, apart.
-pytestmark = pytest.mark.slow
-
 
 def test_percentiles_of_a_hundred_are_their_ranks() -> None:
     latencies = Latencies()

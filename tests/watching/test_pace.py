@@ -4,9 +4,6 @@ import pytest
 
 from marey.watching import Pace
 
-# Threads that decode once brought down a whole run of the tests; until that is understood, apart.
-pytestmark = pytest.mark.slow
-
 
 def test_parts_are_due_as_far_apart_as_their_stamps() -> None:
     pace = Pace()

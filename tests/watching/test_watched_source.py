@@ -7,9 +7,6 @@ import pytest
 from marey.errors import UsageError
 from marey.watching import source_of
 
-# Threads that decode once brought down a whole run of the tests; until that is understood, apart.
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize(
     ("word", "complaint"),

@@ -17,9 +17,6 @@ from marey.video import open_video
 from marey.watching import Back, Lost, Recogniser, Seen, Watch, source_of
 from marey.watching._pictures import SmallPictures
 
-# Threads that decode once brought down a whole run of the tests; until that is understood, apart.
-pytestmark = pytest.mark.slow
-
 CLIP = Path(__file__).parents[2] / "src/marey/clips/golf.avi"
 
 

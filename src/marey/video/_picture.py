@@ -1,7 +1,7 @@
 """From decoded frames to upright RGB pictures. Axes: H rows, W columns, C channels."""
 
 import numpy as np
-from av.sidedata.sidedata import SideData
+from av.sidedata.sidedata import SideData, SideDataContainer
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from jaxtyping import UInt8
@@ -42,7 +42,9 @@ def turn_of(frame: VideoFrame) -> tuple[bool, int, int]:
     The display matrix takes the stored point (x, y) to (a x + c y, b x + d y); phones use it
     for quarter turns and mirroring.
     """
-    side = frame.side_data.get("DISPLAYMATRIX")
+    # Frames that were asked for `side_data` hold themselves, and their pixels, until the garbage
+    # collector comes by: hundreds of megabytes.
+    side = SideDataContainer(frame).get("DISPLAYMATRIX")  # type: ignore[call-arg]
     if side is None:
         return False, 1, 1
     assert isinstance(side, SideData)
