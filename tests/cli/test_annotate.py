@@ -81,3 +81,30 @@ def test_words_that_do_not_fit_are_explained_before_anything_is_looked_at(
         assert run("predict", *words, "--model", "no such model") == 2, words
         assert message in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == data
+
+
+def test_motion_is_laid_over_what_moves(run: Run, tmp_path: Path) -> None:
+    clip, plain, warm = (tmp_path / name for name in ("clip.mp4", "plain.mp4", "warm.mp4"))
+    frames = np.full((8, 96, 128, 3), 100, np.uint8)
+    frames[4:, :32, :32] = np.random.default_rng(0).integers(0, 255, (32, 32, 1), np.uint8)
+    write_video(clip, frames)
+    model = "off-lite0-jhmdb"
+    assert run("predict", clip, "--model", model, "--annotate", plain) == 0
+    assert run("predict", clip, "--model", model, "--annotate", warm, "--overlay") == 0
+    with VideoReader(plain) as one, VideoReader(warm) as other:
+        pictures = [reader.frames_at(range(8)).astype(int) for reader in (one, other)]
+    difference = np.abs(pictures[0] - pictures[1])[:, :40].mean(axis=(1, 2, 3))
+    assert difference.argmax() == 4
+    assert difference[:4].max() < 1
+
+
+def test_motion_that_cannot_be_laid_over_is_refused_before_anything_is_done(
+    run: Run, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    video, out = grey(tmp_path / "clip.mp4"), tmp_path / "out.mp4"
+    assert run("predict", video, "--model", checkpoint, "--overlay") == 2
+    assert "--annotate" in capsys.readouterr().err
+    exported = tmp_path / "net.onnx"
+    assert run("predict", video, "--model", exported, "--annotate", out, "--overlay") == 2
+    assert "checkpoint" in capsys.readouterr().err
+    assert not out.exists()

@@ -2,7 +2,7 @@
 
 import sys
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from marey.errors import MareyError, UsageError
 from ._progress import progress_bar
 
 if TYPE_CHECKING:
-    from marey.annotation import Says
+    from marey.annotation import Overlay, Says
     from marey.predictor import Prediction
 
 _SUFFIXES = (".mp4", ".mkv", ".mov")
@@ -45,13 +45,21 @@ def annotated_files(out: Path, videos: Sequence[str]) -> list[Path]:
 
 
 def write_annotated(
-    prediction: "Prediction", file: Path, *, by_segments: bool, alone: bool, quiet: bool
+    prediction: "Prediction",
+    file: Path,
+    *,
+    heat: "Callable[[float, float], Overlay] | None",
+    by_segments: bool,
+    alone: bool,
+    quiet: bool,
 ) -> bool:
     """Write a video with what was found in it, and return whether that went well.
 
     Args:
         prediction: What was found.
         file: Where to.
+        heat: Makes what is laid over the frames of a video, of so many frames a second and so
+            many seconds, if anything is.
         by_segments: Show what is done at each moment, not in the whole video.
         alone: This is the only video: what goes wrong is raised.
         quiet: Show no progress.
@@ -66,14 +74,36 @@ def write_annotated(
             bar.advance(task)
             return answers(seconds)
 
+        overlay = None
+        if heat is not None and prediction.seconds > 0:
+            overlay = heat(prediction.frames / prediction.seconds, prediction.seconds)
         try:
-            annotate(prediction.video, file, says)
+            annotate(prediction.video, file, says, overlay=overlay)
         except MareyError as error:
             if alone:
                 raise
             print(f"marey: {error}", file=sys.stderr)
             return False
     return True
+
+
+def motion_of(model: str, *, device: str, window: float) -> "Callable[[float, float], Overlay]":
+    """Return what makes the motion that an OFF network sees in a video, to be laid over it.
+
+    Raises:
+        UsageError: There is no such network, or it sees no motion in frames.
+    """
+    from marey.backends import EXPORTED
+    from marey.models import choose_device, for_inference, load_named
+    from marey.streaming import MotionHeat, require_motion
+
+    if Path(model).suffix in EXPORTED:
+        raise UsageError(
+            f"{model} is an exported network, which shows nothing but its answers; for --overlay "
+            "take the checkpoint that it came from"
+        )
+    network = require_motion(for_inference(load_named(model)).to(choose_device(device)))
+    return lambda fps, seconds: MotionHeat(network, fps=fps, window=min(window, seconds))
 
 
 def _in_folder(folder: Path, videos: Sequence[str]) -> dict[str, Path]:

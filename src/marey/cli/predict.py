@@ -10,7 +10,7 @@ from cyclopts import Parameter
 
 from marey.errors import UsageError
 
-from ._annotated import annotated_files, write_annotated
+from ._annotated import annotated_files, motion_of, write_annotated
 from ._inputs import videos_of
 from ._progress import announcer, progress_bar
 from ._segments import check_files, segmented, show
@@ -31,6 +31,7 @@ def predict(
     crops: Literal[1, 10] = 1,
     maps: Path | None = None,
     annotate: Path | None = None,
+    overlay: bool = False,
     segments: bool = False,
     save: tuple[Path, ...] = (),
     window: float = 1.5,
@@ -57,9 +58,10 @@ def predict(
         maps: Folder for a picture of what OFF sees in each video.
         annotate: The video with what is done written onto it, sound and all: a name in .mp4,
             .mkv or .mov for one video, else a folder.
+        overlay: Lay the motion that OFF sees over each frame of --annotate.
         segments: Say when what is done, in films of any length.
         save: Files for the segments: .json, .csv, or subtitles of one video, .srt and .vtt.
-        window: Seconds of the film that are looked at for a moment of --segments.
+        window: Seconds of the film that are looked at for a moment of --segments or --overlay.
         unsure: Where no class is as probable as this, --segments says "none".
         hold: Seconds that something must last for --segments to believe it.
         device: auto, cpu or cuda.
@@ -84,6 +86,8 @@ def predict(
             "--segments looks at the centre of RGB frames by PyTorch; leave --maps, --crops, "
             "--on-the-fly and --backend out"
         )
+    if overlay and annotate is None:
+        raise UsageError("--overlay is for --annotate")
     videos = videos_of(inputs)
     check_files(save, videos)
     files = [None] * len(videos) if annotate is None else annotated_files(annotate, videos)
@@ -91,6 +95,7 @@ def predict(
     from marey.allocator import keep_freed_memory
 
     keep_freed_memory()
+    heat = motion_of(model, device=device, window=window) if overlay else None
     if segments:
         segmenter = _segmenter(model, window=window, unsure=unsure, hold=hold, device=device)
         predictions = segmented(segmenter, videos, quiet=quiet)
@@ -122,7 +127,12 @@ def predict(
         if file is not None and prediction.status != "unusable":
             alone = len(videos) == 1
             done = write_annotated(
-                prediction, file, by_segments=segments, alone=alone, quiet=quiet or segments
+                prediction,
+                file,
+                heat=heat,
+                by_segments=segments,
+                alone=alone,
+                quiet=quiet or segments,
             )
             unusable += not done
     write_segments(save, kept, top=top)
