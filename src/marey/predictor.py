@@ -170,14 +170,17 @@ class Predictor:
                     preprocessing=self.facts.preprocessing,
                     modality=self.facts.modality,
                 )
-                verdict, fps = reader.verdict(), reader.fps
+                verdict = reader.verdict()
+                if isinstance(reader, ComputedFlow):
+                    seconds = verdict.frames / reader.fps
+                else:
+                    seconds = float(reader.times()[-1])
         except VideoError as error:
             return self._unusable(video, str(error)), None
         probabilities = self._probabilities(snippets)
         order = np.argsort(-probabilities, kind="stable")
         labels = tuple(self.classes[number] for number in order)
         shares = tuple(float(probabilities[number]) for number in order)
-        seconds = verdict.frames / fps if fps > 0 else 0.0
         prediction = Prediction(
             video=str(video),
             status=verdict.status,

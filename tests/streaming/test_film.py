@@ -1,9 +1,11 @@
 """Films are seen moment by moment, wherever a run was interrupted."""
 
 import math
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 import torch
@@ -206,3 +208,23 @@ def test_rows_come_back_as_they_were_added(tmp_path_factory, data) -> None:
         rows.add(np.ones(width, np.float32))
         assert len(rows) == count // 2 + 1
         assert list(rows)[-1].tolist() == [1] * width
+
+
+def test_segments_of_a_film_of_varying_rate_end_when_it_does(
+    telling_network: OFF, kept, tmp_path: Path
+) -> None:
+    path = tmp_path / "phone.mkv"
+    frames = np.full((20, 96, 128, 3), 90, np.uint8)
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("libx264", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 96, 128, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 25)
+        for number, picture in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24")
+            # After the tenth, frames come at half the rate.
+            frame.pts, frame.time_base = number + max(number - 10, 0), Fraction(1, 25)
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    found = Segmenter(kept(telling_network), window=0.6, unsure=0.4)(path)
+    assert found.segments[-1].end == pytest.approx(found.seconds)
+    assert found.seconds == pytest.approx(28 / 25 + 0.06, abs=0.03)

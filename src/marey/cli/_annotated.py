@@ -125,16 +125,18 @@ def _of_the_whole(prediction: "Prediction") -> "Says":
 
 
 def _by_segments(prediction: "Prediction") -> "Says":
-    """Return what tells the segment of each frame, by its number, as segments were found."""
+    """Return what tells the segment of each moment."""
     from marey.streaming import NONE
 
     segments = prediction.segments
     starts = [segment.start for segment in segments]
-    numbers = count()
+    begin: float | None = None
 
     def says(seconds: float) -> Sequence[tuple[str, float]]:
-        time = next(numbers) * prediction.seconds / prediction.frames
-        segment = segments[max(bisect_right(starts, time + 1e-6) - 1, 0)]
+        # Segments are counted from the first frame, wherever the file's stamps begin.
+        nonlocal begin
+        begin = seconds if begin is None else begin
+        segment = segments[max(bisect_right(starts, seconds - begin + 1e-3) - 1, 0)]
         return [] if segment.label == NONE else [(segment.label, segment.probability)]
 
     return says

@@ -128,7 +128,8 @@ class Segmenter:
             whole = np.zeros(len(self.classes))
             for row in kept:
                 whole += row
-            times = [place / fps for place in places] + [frames / fps]
+            shown = reader.times()
+            times = [float(shown[place]) for place in places] + [float(shown[-1])]
             hold = self._hold * len(places) / times[-1]
             found = tuple(
                 self._segment(run.state, times[run.first], times[run.end], run.probability)
@@ -142,7 +143,7 @@ class Segmenter:
             status=verdict.status,
             reason=verdict.reason,
             frames=verdict.frames,
-            seconds=verdict.frames / fps,
+            seconds=times[-1],
             model=self.model,
             labels=tuple(self.classes[number] for number in order),
             probabilities=tuple(float(whole[number]) / len(places) for number in order),

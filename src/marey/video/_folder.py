@@ -15,7 +15,7 @@ import numpy as np
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from marey.errors import UsageError, VideoError
 from marey.video._container import MAX_PIXELS, words
@@ -105,6 +105,10 @@ class FrameFolder:
         """
         for index in checked_indices(indices, len(self), self.path):
             yield self[index]
+
+    def times(self) -> Float[np.ndarray, " _"]:
+        """Return when each frame is shown, in seconds from the first, and when the last ends."""
+        return np.arange(len(self) + 1) / self.fps
 
     def verdict(self) -> Verdict:
         """Return whether all images are there and whole. Decodes all of them."""

@@ -14,7 +14,7 @@ from typing import SupportsIndex
 import av
 import numpy as np
 from av.video.frame import VideoFrame
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 
 from marey.errors import VideoError
 from marey.video._decoding import (
@@ -61,6 +61,7 @@ class VideoReader:
         self._frame_per_packet = stream.codec.name != "vp8" and (
             is_indexed(self._pass.file) or self._format == "avi"
         )
+        self._tick = float(stream.time_base or 0)
         rate = stream.average_rate or stream.guessed_rate
         self._fps = float(rate) if rate else _FPS_OF_STREAMS_WITHOUT
         self._length: int | None = None
@@ -132,6 +133,21 @@ class VideoReader:
                 self._misled = True
                 self._length = self._decode_whole()
                 checked_indices(places, self._length, self.path)
+
+    def times(self) -> Float[np.ndarray, " _"]:
+        """Return when each of T frames is shown, in seconds from the first, and when the last ends.
+
+        Time stamps say so where all frames have one and they rise, as in films of phones, whose
+        rate varies; else the frames follow each other at `fps`.
+        """
+        length = len(self)
+        stamps = self._pass.stamps if self._order is None else self._order
+        known = [stamp for stamp in stamps if stamp is not None]
+        shown = (np.asarray(known, float) - known[0]) * self._tick if known else np.zeros(0)
+        steps = np.diff(shown)
+        if len(shown) != length or length < 2 or not (steps > 0).all():
+            return np.arange(length + 1) / self._fps
+        return np.append(shown, shown[-1] + np.median(steps))
 
     def verdict(self) -> Verdict:
         """Return whether the video is whole. Decodes all of it if that was not done yet."""
