@@ -3,7 +3,6 @@
 Where there is OpenCV with its contributed modules, both are compared with its `DualTVL1`.
 """
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -78,21 +77,6 @@ def test_a_known_motion_has_its_known_flow(method: Method, right: int, down: int
 def test_a_still_pair_does_not_move(method: Method) -> None:
     still, _ = moving(0, 0)
     assert not method(still, still).any()
-
-
-def test_a_still_pair_is_done_at_once() -> None:
-    pair = moving(3, -2)
-    seconds = []
-    for images in (pair, (pair[0], pair[0])):
-        tvl1_pair(*images)
-        runs = []
-        for _ in range(3):
-            start = time.perf_counter()
-            tvl1_pair(*images)
-            runs.append(time.perf_counter() - start)
-        seconds.append(min(runs))
-    # Seen: a quarter; what is left is warping and the median.
-    assert seconds[1] < seconds[0] / 2
 
 
 @both
