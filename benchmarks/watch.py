@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from marey.data import resize_short_side
 from marey.errors import VideoError
@@ -37,6 +38,20 @@ def resident() -> float:
     """Return the memory that this process has, in megabytes."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def cost(stream: Stream) -> str:
+    """Return what a frame of 640 x 480 costs, its scaling included, once the window is full."""
+    frame = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    seconds = []
+    for number in range(80):
+        begin = time.perf_counter()
+        stream.push(frame, number * stream.spacing)
+        seconds.append(time.perf_counter() - begin)
+    with FlopCounterMode(display=False) as counted:
+        stream.push(frame, 80 * stream.spacing)
+    stream.forget()
+    return f"{1e3 * np.median(seconds[40:]):.1f} ms and {counted.get_total_flops() / 1e9:.2f} GFLOP"
 
 
 def film(folder: Path) -> Path:
@@ -135,7 +150,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     stream = Stream(arguments.model, window=arguments.window)
-    stream.push(np.zeros((stream.short_side, stream.short_side, 3), np.uint8), 0.0)
+    print(f"a frame takes {cost(stream)}")
     with ExitStack() as block:
         video = arguments.video
         if video is None:
