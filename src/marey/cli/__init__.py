@@ -35,6 +35,7 @@ app = App(
 app.meta.suppress_keyboard_interrupt = False
 app.command("marey.cli.predict:predict")
 app.command("marey.cli.watch:watch")
+app.command("marey.cli.serve:serve")
 app.command("marey.cli.prepare:prepare")
 app.command("marey.cli.check:check")
 app.command("marey.cli.flow:flow")
