@@ -11,7 +11,7 @@ demo: $(READY)  ## Recognise the bundled clips and draw what the network sees.
 	@echo "Pictures of what OFF sees are in demo/"
 
 test: lint  ## Check style, types and layers, and run the quick tests.
-	$(BIN)/pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -m "not slow" --numprocesses auto --dist loadfile
 
 slow: $(READY)  ## Run the tests that take long, too.
 	$(BIN)/pytest -q
