@@ -71,19 +71,24 @@ def test_what_was_running_is_queued_again_when_the_server_died(tmp_path: Path) -
     after.close()
 
 
-def test_a_job_that_brings_the_server_down_again_and_again_is_given_up(tmp_path: Path) -> None:
-    for _ in range(3):
+def test_a_job_outlives_any_number_of_servers(tmp_path: Path) -> None:
+    for _ in range(10):
         jobs = Jobs(tmp_path, keep=1.0)
         if jobs.get("a") is None:
             add(jobs, "a")
         assert jobs.begin() is not None
         jobs.close()
-    jobs = Jobs(tmp_path, keep=1.0)
+
+
+def test_a_job_whose_process_is_killed_again_and_again_is_given_up(jobs: Jobs) -> None:
+    add(jobs, "a")
+    for _ in range(3):
+        assert jobs.begin() is not None
+        jobs.requeue("a")
     assert jobs.begin() is None
     job = jobs.get("a")
     assert job is not None
     assert (job.status, job.code) == ("failed", "crashed")
-    jobs.close()
 
 
 def test_a_cancelled_job_is_not_finished_and_its_files_are_gone(jobs: Jobs) -> None:

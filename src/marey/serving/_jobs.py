@@ -142,12 +142,7 @@ class Jobs:
         job = self._one("WHERE status = 'queued' ORDER BY number LIMIT 1")
         if job is None:
             return None
-        if job.attempts >= _MOST_ATTEMPTS:
-            self.fail(job.id, "crashed", f"the server died {_MOST_ATTEMPTS} times of this video")
-            return self.begin()
-        changed = self._change(
-            "status='running', attempts=attempts+1", "id=? AND status='queued'", (job.id,)
-        )
+        changed = self._change("status='running'", "id=? AND status='queued'", (job.id,))
         return self.get(job.id) if changed else self.begin()
 
     def finish(self, job_id: str, result: dict[str, Any]) -> bool:
@@ -165,8 +160,14 @@ class Jobs:
         )
 
     def requeue(self, job_id: str) -> bool:
-        """Let a running job be done again from the start."""
-        return self._change("status='queued'", "id=? AND status='running'", (job_id,))
+        """Let a running job whose process was killed be done again, though not for ever."""
+        job = self.get(job_id)
+        if job is not None and job.attempts + 1 >= _MOST_ATTEMPTS:
+            killed = f"the process that looked at the video was killed {_MOST_ATTEMPTS} times"
+            return self.fail(job_id, "crashed", killed)
+        return self._change(
+            "status='queued', attempts=attempts+1", "id=? AND status='running'", (job_id,)
+        )
 
     def cancel(self, job_id: str) -> bool:
         """Cancel a job that is not over, and return whether there was one; its files go."""

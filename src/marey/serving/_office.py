@@ -77,8 +77,6 @@ class Office:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._reviving, return_exceptions=True)
         await asyncio.to_thread(self._threads.shutdown)
-        if self._running is not None:
-            self.jobs.requeue(self._running)
         self.jobs.close()
         shutil.rmtree(self._temporary, ignore_errors=True)
 
@@ -219,10 +217,8 @@ class Office:
         loop = asyncio.get_running_loop()
         while True:
             self._work.clear()
-            job = await asyncio.to_thread(self.jobs.begin)
-            if job is None or self.draining:
-                if job is not None:
-                    self.jobs.requeue(job.id)
+            job = None if self.draining else await asyncio.to_thread(self.jobs.begin)
+            if job is None:
                 self._stir()
                 await self._work.wait()
                 continue
@@ -256,7 +252,8 @@ class Office:
         except BadTaskError as error:
             self.jobs.fail(job.id, "video", str(error))
         except (StoppedError, MareyError):
-            self.jobs.requeue(job.id)
+            if not self.draining:
+                self.jobs.requeue(job.id)
 
     async def _sweep(self) -> None:
         while True:
