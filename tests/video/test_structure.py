@@ -38,7 +38,39 @@ def test_a_box_that_is_longer_than_the_file_is_an_early_end(missing, damaged, tm
     assert structural_damage(path, "mov,mp4,m4a,3gp,3g2,mj2") == (expected if damaged else "")
 
 
-def test_other_containers_are_left_to_the_decoder(tmp_path):
+@pytest.mark.parametrize(("bytes_left", "damaged"), [(0, False), (1, True), (187, True)])
+def test_a_transport_stream_that_ends_within_a_packet_ends_early(bytes_left, damaged, tmp_path):
+    path = tmp_path / "a.ts"
+    packet = b"\x47" + bytes(187)
+    path.write_bytes(5 * packet + packet[:bytes_left])
+    expected = f"the file ends early: its last packet has {bytes_left} of 188 bytes"
+    assert structural_damage(path, "mpegts") == (expected if damaged else "")
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (55, ""),
+        (51, ""),  # The last length is left out.
+        (50, "the file ends early: it has 50 bytes and announces 51"),
+        (38, "the file ends early: it has 38 bytes and announces 51"),
+        (34, ""),  # Between two tags.
+    ],
+)
+def test_flash_videos_are_tags_one_behind_the_other(size, expected, tmp_path):
     path = tmp_path / "a.flv"
+    tag = b"\x09\0\0\x06" + bytes(7) + b"abcdef" + b"\0\0\0\x11"
+    path.write_bytes((b"FLV\1\1\0\0\0\x09" + bytes(4) + 2 * tag)[:size])
+    assert structural_damage(path, "flv") == expected
+
+
+def test_a_flash_tag_of_no_known_kind_is_a_break(tmp_path):
+    path = tmp_path / "a.flv"
+    path.write_bytes(b"FLV\1\1\0\0\0\x09" + bytes(4) + bytes(21))
+    assert structural_damage(path, "flv") == "the structure breaks at byte 13"
+
+
+def test_other_containers_are_left_to_the_decoder(tmp_path):
+    path = tmp_path / "a.wmv"
     path.write_bytes(b"anything")
-    assert structural_damage(path, "flv") == ""
+    assert structural_damage(path, "asf") == ""

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 _TRANSPORT_MARK = b"\x47"
+_FLASH_TAGS = {8, 9, 18}  # sound, video, words about them
 _EBML_SEGMENT = 0x18538067
 _EBML_CLUSTER = 0x1F43B675
 # What stands in a Matroska segment, and in a cluster of it (RFC 9559, 5.1).
@@ -49,6 +50,7 @@ def structural_damage(path: Path, format_name: str) -> str:
         "mov,mp4,m4a,3gp,3g2,mj2": _walk_boxes,
         "matroska,webm": _walk_matroska,
         "mpegts": _walk_transport,
+        "flv": _walk_flash,
     }.get(format_name)
     if walk is None:
         return ""
@@ -132,7 +134,24 @@ def _walk_transport(file: BinaryIO, size: int) -> str:
         if sound < len(marks):
             return f"the structure breaks at byte {place + sound * length:,}"
         place += len(marks) * length
-    return ""
+    left = size % length
+    return f"the file ends early: its last packet has {left} of {length} bytes" if left else ""
+
+
+def _walk_flash(file: BinaryIO, size: int) -> str:
+    """Check that tags of known kinds stand one behind the other, each followed by its length."""
+    file.seek(0)
+    head = file.read(9)
+    if head[:3] != b"FLV":
+        return ""
+    place = int.from_bytes(head[5:], "big") + 4
+    while place < size:
+        file.seek(place)
+        tag = file.read(4)
+        if tag[0] & 0x1F not in _FLASH_TAGS:
+            return f"the structure breaks at byte {place:,}"
+        place += 15 + int.from_bytes(tag[1:], "big")
+    return _cut_short(size, place - 4)  # Some writers leave out the last length.
 
 
 def _walk_matroska(file: BinaryIO, size: int) -> str:
