@@ -51,6 +51,7 @@ def test_a_transport_stream_that_ends_within_a_packet_ends_early(bytes_left, dam
     ("size", "expected"),
     [
         (55, ""),
+        (53, "the file ends early: it has 53 bytes and announces 55"),
         (51, ""),  # The last length is left out.
         (50, "the file ends early: it has 50 bytes and announces 51"),
         (38, "the file ends early: it has 38 bytes and announces 51"),

@@ -151,7 +151,8 @@ def _walk_flash(file: BinaryIO, size: int) -> str:
         if tag[0] & 0x1F not in _FLASH_TAGS:
             return f"the structure breaks at byte {place:,}"
         place += 15 + int.from_bytes(tag[1:], "big")
-    return _cut_short(size, place - 4)  # Some writers leave out the last length.
+    # Some writers leave out the last length.
+    return _cut_short(size, place if size > place - 4 else place - 4)
 
 
 def _walk_matroska(file: BinaryIO, size: int) -> str:
