@@ -2,7 +2,8 @@
 
 Starts the server with each number of workers, and lets clients ask for the answer to a bundled
 clip again and again. Prints a row each: answers a second, p50 and p99 in seconds, those of
-`/livez` meanwhile, and the memory of all processes. Answers must equal the first one.
+`/livez` meanwhile, the processor seconds that an answer takes, and the memory of all processes.
+Answers must equal the first one.
 
     python benchmarks/serve.py --clients 1 16 --workers 1 2 --requests 48
 """
@@ -32,7 +33,7 @@ def main() -> None:
     parser.add_argument("--video", type=Path, default=CLIP)
     given = parser.parse_args()
     body = given.video.read_bytes()
-    print("workers clients answers/s  p50 s  p99 s  livez p99 s    MB")
+    print("workers clients answers/s  p50 s  p99 s  livez p99 s  cpu s    MB")
     for workers in given.workers:
         with tempfile.TemporaryDirectory() as state:
             server = start(state, workers)
@@ -96,32 +97,35 @@ def show(workers: int, clients: int, requests: int, body: bytes, pid: int) -> No
 
     checking = threading.Thread(target=check)
     checking.start()
+    busy = usage(pid)[0]
     begun = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
         times = sorted(pool.map(one, range(requests)))
     seconds = time.perf_counter() - begun
+    after, held = usage(pid)
     done.set()
     checking.join()
     p50, p99 = (times[min(int(share * len(times)), len(times) - 1)] for share in (0.5, 0.99))
     lives = sorted(alive)[int(0.99 * len(alive))] if alive else 0.0
     print(
         f"{workers:7} {clients:7} {requests / seconds:9.2f} {p50:6.2f} {p99:6.2f} "
-        f"{lives:12.3f} {memory(pid):5.0f}",
+        f"{lives:12.3f} {(after - busy) / requests:6.2f} {held:5.0f}",
         flush=True,
     )
 
 
-def memory(pid: int) -> float:
-    """Return the resident megabytes of a process and its children."""
-    total = 0
+def usage(pid: int) -> tuple[float, float]:
+    """Return the processor seconds and the resident megabytes of a process and its children."""
+    seconds = pages = 0.0
     for folder in Path("/proc").glob("[0-9]*"):
         try:
-            parent = int((folder / "stat").read_text().rsplit(")", 1)[1].split()[1])
-            if pid in (parent, int(folder.name)):
-                total += int((folder / "statm").read_text().split()[1])
+            fields = (folder / "stat").read_text().rsplit(")", 1)[1].split()
+            if pid in (int(fields[1]), int(folder.name)):
+                seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+                pages += int((folder / "statm").read_text().split()[1])
         except OSError:
             continue
-    return total * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return seconds, pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 if __name__ == "__main__":
