@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 CHROMIUM = Path("/usr/bin/chromium")
+SWITCHES = [
+    "--no-sandbox",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
 TOKEN = "a token for tests of the page"
 
 
@@ -28,7 +33,7 @@ def browser() -> Iterator["Browser"]:
     if not CHROMIUM.exists():
         pytest.skip("no chromium on this computer")
     with api.sync_playwright() as playing:
-        opened = playing.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = playing.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         yield opened
         opened.close()
 
@@ -112,9 +117,11 @@ def test_what_is_no_video_is_told_in_words_with_what_to_do(page: "Page", tmp_pat
 def test_a_file_too_large_is_told_in_words(page: "Page", tmp_path: Path) -> None:
     large = tmp_path / "large.mp4"
     large.write_bytes(bytes(2 << 20))
+    page.wait_for_selector("#limits:has-text('Up to')")
     _upload(page, large)
     page.wait_for_selector(".card[data-state=failed]")
-    assert page.inner_text(".card .state")
+    assert page.inner_text(".card .state").startswith("The file is larger than this server takes")
+    assert page.locator(".again").is_hidden()
 
 
 def test_a_full_queue_can_be_tried_again(page: "Page", clip: Path) -> None:
@@ -161,6 +168,16 @@ def test_the_name_of_a_file_is_text(page: "Page", tmp_path: Path) -> None:
     assert page.inner_text("#viewer-title") == name
     assert page.locator("main img").count() == 0
     assert page.evaluate("window.hit") is None
+
+
+def test_the_camera_is_recorded(page: "Page") -> None:
+    page.wait_for_selector("#limits:has-text('Up to')")
+    page.click("#record")
+    page.wait_for_selector("#record:has-text('Stop')")
+    page.wait_for_timeout(1000)
+    page.click("#record")
+    page.wait_for_selector("#viewer:not([hidden])")
+    assert page.inner_text("#viewer-title").startswith("recording ")
 
 
 def test_a_narrow_page_does_not_scroll_sideways(page: "Page", tmp_path: Path) -> None:

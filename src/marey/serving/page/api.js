@@ -18,7 +18,7 @@ export class Refused extends Error {
   }
 }
 
-const HELP = {
+export const HELP = {
   0: "The server does not answer. See whether it still runs, then try again.",
   401: "The server asks for a token.",
   404: "The server has erased this video. Add it again if you still need it.",

@@ -1,6 +1,6 @@
 // The videos of this tab: they are sent one after the other, followed, and shown.
 
-import { ask, follow, keepToken, Refused, send } from "./api.js";
+import { ask, follow, HELP, keepToken, Refused, send } from "./api.js";
 import { camera } from "./camera.js";
 import { hide, make, show } from "./viewer.js";
 
@@ -11,6 +11,7 @@ let chosen = null;
 let sending = false;
 let following = false;
 let quiet = 0;
+let largest = Infinity;
 
 const over = (job) => ["done", "failed", "cancelled"].includes(job.status);
 
@@ -76,7 +77,7 @@ function draw(entry) {
   pick.setAttribute("aria-pressed", String(entry === chosen));
   bar.hidden = !["sending", "running"].includes(entry.state);
   bar.value = entry.share;
-  again.hidden = !(entry.state === "failed" && entry.file && !entry.job);
+  again.hidden = !(entry.state === "failed" && entry.file?.size <= largest && !entry.job);
   $("queue").hidden = entries.length === 0;
   document.body.classList.toggle("some", entries.length > 0);
 }
@@ -195,6 +196,8 @@ function add(files) {
     entries.push(entry);
     card(entry);
     draw(entry);
+    // The server would hang up in the middle of it, and could not say why.
+    if (file.size > largest) failed(entry, new Refused(413, HELP[413]));
   }
   sendNext();
 }
@@ -211,6 +214,7 @@ async function begin() {
   $("add").hidden = false;
   $("model").textContent = `What is done in a video, and when. ${model.name}, ${model.classes.length} actions.`;
   const { bytes, seconds } = model.limits;
+  largest = bytes;
   const size = bytes >= 1e6 ? `${Math.floor(bytes / 1e6)} MB` : `${Math.floor(bytes / 1e3)} kB`;
   const length = seconds >= 120 ? `${Math.floor(seconds / 60)} minutes` : `${seconds} seconds`;
   $("limits").textContent = `Up to ${size} and ${length} each. They stay on this server, which erases them after a while.`;
