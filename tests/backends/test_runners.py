@@ -1,5 +1,6 @@
 """Other runtimes answer as PyTorch does, and know what the network wants."""
 
+import os
 from pathlib import Path
 
 import onnx
@@ -171,3 +172,12 @@ def test_exported_files_and_runtimes_must_fit(graph: onnx.ModelProto, tmp_path: 
         read_exported(tmp_path / "m.onnx", backend="torch")
     with pytest.raises(UsageError, match="for OpenVINO alone"):
         read_exported(tmp_path / "m.xml", backend="onnx")
+
+
+@pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="needs two cores")
+def test_a_network_of_one_thread_is_not_tied_to_a_core_that_another_process_has(
+    graph: onnx.ModelProto,
+) -> None:
+    compiled = by_openvino(graph)._request.get_compiled_model()
+    assert compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert compiled.get_property("ENABLE_CPU_PINNING") is False

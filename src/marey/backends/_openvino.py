@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -65,6 +66,8 @@ class OpenVINORunner(ExportedRunner):
             {
                 "PERFORMANCE_HINT": "LATENCY",
                 "INFERENCE_NUM_THREADS": threads,
+                # Pinned, few threads of two processes share the first cores and leave the others.
+                "ENABLE_CPU_PINNING": threads >= (os.cpu_count() or 1),
                 "INFERENCE_PRECISION_HINT": floats,
             },
         ).create_infer_request()
