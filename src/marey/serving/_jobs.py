@@ -2,7 +2,6 @@
 
 import fcntl
 import json
-import os
 import shutil
 import sqlite3
 import threading
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from marey.durable import sync
 from marey.errors import UsageError
 
 Status = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -107,7 +107,7 @@ class Jobs:
     def add(self, job_id: str, name: str, *, annotate: bool, maps: bool) -> Job:
         """Accept a job, whose upload is in its folder."""
         for path in (self.folder(job_id) / UPLOAD, self.folder(job_id), self._folder / "jobs"):
-            _sync(path)
+            sync(path)
         now = time.time()
         with self._lock:
             self._base.execute(
@@ -248,11 +248,3 @@ class Jobs:
             code=code,
             message=message,
         )
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
