@@ -14,7 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from marey.errors import MareyError
 from marey.streaming import Stream
 
-from ._sights import Live, forget, see
+from ._sights import forget, ready_stream, see
 from ._worker import BadTaskError, StoppedError, TooLateError, Worker
 
 MOST_BYTES = 4 << 20
@@ -35,7 +35,7 @@ class LiveStream:
     """
 
     def __init__(self, model: str, threads: int, dropped: Callable[[], None]) -> None:
-        self._worker: Worker[Stream] = Worker(Live(model, threads))
+        self._worker: Worker[Stream] = Worker(partial(ready_stream, model, threads))
         self._pool = ThreadPoolExecutor(1)
         self._taken = False
         self._dropped = dropped

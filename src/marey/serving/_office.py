@@ -17,7 +17,7 @@ from marey.predictor import Predictor
 from ._jobs import UPLOAD, Job, Jobs
 from ._limits import Limits
 from ._refusal import Refusal, busy
-from ._sights import Answerer, Finder, answer, find
+from ._sights import answer, find, ready_predictor, ready_segmenter
 from ._worker import BadTaskError, StoppedError, TooLateError, Worker
 
 _SWEEP_SECONDS = 60.0
@@ -48,9 +48,9 @@ class Office:
         shutil.rmtree(self._temporary, ignore_errors=True)
         self._temporary.mkdir(mode=0o700)
         self._answerers: list[Worker[Predictor]] = [
-            Worker(Answerer(model, threads)) for _ in range(workers)
+            Worker(partial(ready_predictor, model, threads)) for _ in range(workers)
         ]
-        self._finder = Worker(Finder(model, threads))
+        self._finder = Worker(partial(ready_segmenter, model, threads))
         self._idle: asyncio.Queue[Worker[Predictor]] = asyncio.Queue()
         self._threads = ThreadPoolExecutor(workers + 2)
         self._uploading = 0

@@ -29,52 +29,22 @@ _CODECS = {"h264": ("yuv420p", "yuvj420p"), "vp8": ("yuv420p",), "vp9": ("yuv420
 ANNOTATED, MAPS, PREVIEW = "annotated.mp4", "maps.mp4", "preview.mp4"
 
 
-class Answerer:
-    """Makes what answers about whole videos; one is called in each process for answers.
-
-    Args:
-        model: Name of a bundled network, or a checkpoint file.
-        threads: CPU threads of the network.
-    """
-
-    def __init__(self, model: str, threads: int) -> None:
-        self._model, self._threads = model, threads
-
-    def __call__(self) -> Predictor:
-        _prepare(self._threads)
-        return Predictor(self._model)
+def ready_predictor(model: str, threads: int) -> Predictor:
+    """Return what answers about whole videos, once this process is set to so many threads."""
+    _prepare(threads)
+    return Predictor(model)
 
 
-class Finder:
-    """Makes what finds when what is done, for jobs.
-
-    Args:
-        model: Name of a bundled network, or a checkpoint file.
-        threads: CPU threads of the network.
-    """
-
-    def __init__(self, model: str, threads: int) -> None:
-        self._model, self._threads = model, threads
-
-    def __call__(self) -> Segmenter:
-        _prepare(self._threads)
-        return Segmenter(self._model, window=_WINDOW)
+def ready_segmenter(model: str, threads: int) -> Segmenter:
+    """Return what finds when what is done, for jobs."""
+    _prepare(threads)
+    return Segmenter(model, window=_WINDOW)
 
 
-class Live:
-    """Makes what answers frame by frame, for streams.
-
-    Args:
-        model: Name of a bundled network, or a checkpoint file.
-        threads: CPU threads of the network.
-    """
-
-    def __init__(self, model: str, threads: int) -> None:
-        self._model, self._threads = model, threads
-
-    def __call__(self) -> Stream:
-        _prepare(self._threads)
-        return Stream(self._model, window=_WINDOW)
+def ready_stream(model: str, threads: int) -> Stream:
+    """Return what answers frame by frame."""
+    _prepare(threads)
+    return Stream(model, window=_WINDOW)
 
 
 def answer(
