@@ -16,6 +16,11 @@ def made() -> str:
     return "made"
 
 
+def slowly_made() -> str:
+    time.sleep(0.5)
+    return "made"
+
+
 def unmakeable() -> str:
     raise MareyError("there is no such network")
 
@@ -97,6 +102,34 @@ def test_a_kill_from_outside_is_not_the_fault_of_the_task(worker: Worker[str]) -
     begun = time.monotonic()
     assert worker.call(join, "it", seconds=60.0) == "made it"
     assert time.monotonic() - begun < 30
+
+
+def test_a_task_that_comes_while_the_process_starts_waits_for_it() -> None:
+    worker = Worker(slowly_made)
+    starting = threading.Thread(target=worker.start)
+    starting.start()
+    while not worker.alive:
+        time.sleep(0.01)
+    assert worker.call(join, "it", seconds=60.0) == "made it"
+    starting.join()
+    worker.close()
+
+
+def test_a_worker_that_is_closed_while_it_starts_leaves_no_process() -> None:
+    worker = Worker(slowly_made)
+    stopped = []
+
+    def start() -> None:
+        with pytest.raises(StoppedError) as caught:
+            worker.start()
+        stopped.append(caught.value)
+
+    starting = threading.Thread(target=start)
+    starting.start()
+    worker.close()
+    starting.join(30)
+    assert stopped
+    assert not worker.alive
 
 
 def test_what_keeps_it_from_starting_is_said() -> None:

@@ -60,10 +60,9 @@ class Office:
         self._reviving: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Begin to warm up, and to do the jobs that wait."""
+        """Begin to warm up, and then to do the jobs that wait."""
         self._tasks = [
             asyncio.create_task(self._warm()),
-            asyncio.create_task(self._do_jobs()),
             asyncio.create_task(self._sweep()),
         ]
 
@@ -199,6 +198,7 @@ class Office:
             self._idle.put_nowait(worker)
         self.ready = True
         self._tasks.append(asyncio.create_task(self._watch_over()))
+        self._tasks.append(asyncio.create_task(self._do_jobs()))
 
     async def _watch_over(self) -> None:
         """Start workers anew that died while they had nothing to do."""

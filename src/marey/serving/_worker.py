@@ -38,7 +38,7 @@ class BadTaskError(Exception):
 class Worker(Generic[_Made]):
     """A process of its own for tasks; a new one is started when it dies.
 
-    One thread at a time may call it; `interrupt` and `close` are for any other.
+    Threads that call it take turns; `interrupt` and `close` wait for no turn.
 
     Args:
         make: Called in the process, before the first task; its result is handed to each.
@@ -49,6 +49,7 @@ class Worker(Generic[_Made]):
         self._process: multiprocessing.process.BaseProcess | None = None
         self._pipe: Connection | None = None
         self._closed = False
+        self._turn = threading.RLock()
 
     @property
     def pid(self) -> int | None:
@@ -58,7 +59,8 @@ class Worker(Generic[_Made]):
     @property
     def alive(self) -> bool:
         """Whether the process runs."""
-        return self._process is not None and self._process.is_alive()
+        process = self._process
+        return process is not None and process.is_alive()
 
     def start(self) -> None:
         """Start the process, unless it runs, and wait until it is warm.
@@ -67,9 +69,12 @@ class Worker(Generic[_Made]):
             MareyError: What `make` raised there, or the process died.
             StoppedError: The worker was closed.
         """
-        if self.alive:
-            return
-        self._end()
+        with self._turn:
+            if not self.alive:
+                self._end()
+                self._begin()
+
+    def _begin(self) -> None:
         if self._closed:
             raise StoppedError
         # A forked copy of a process with threads may hang, so the process starts afresh.
@@ -79,6 +84,9 @@ class Worker(Generic[_Made]):
         process.start()
         theirs.close()
         self._process, self._pipe = process, ours
+        if self._closed:  # Meanwhile, so that `close` saw no process to kill.
+            self._end()
+            raise StoppedError
         kind, what = self._next(_START_SECONDS)
         if kind == "bad":
             self._end()
@@ -98,6 +106,12 @@ class Worker(Generic[_Made]):
             TooLateError: It took longer than `seconds`.
             StoppedError: The process was killed.
         """
+        with self._turn:
+            return self._called(task, arguments, seconds, tell)
+
+    def _called(
+        self, task: Callable[..., Any], arguments: tuple[Any, ...], seconds: float, tell: Tell
+    ) -> Any:
         self.start()
         pipe = self._pipe
         if pipe is None:
