@@ -1,5 +1,8 @@
 """What a container announces is compared with what is there."""
 
+import math
+import struct
+
 import pytest
 
 from marey.video._structure import structural_damage
@@ -27,6 +30,18 @@ def test_a_hole_between_chunks_is_found_at_its_byte(tmp_path):
     path.write_bytes(riff(chunk(b"00dc", b"abcd"), bytes(20), chunk(b"00dc", b"abcd")))
     # Two heads of twelve bytes and a chunk of twelve stand before it.
     assert structural_damage(path, "avi") == "the structure breaks at byte 36"
+
+
+@pytest.mark.parametrize(
+    ("second", "sound"), [(b"01wb", True), (b"rec ", True), (bytes(4), True), (b"d\0\0\1", False)]
+)
+def test_an_index_that_names_no_chunks_is_damaged(second, sound, tmp_path):
+    path = tmp_path / "a.avi"
+    index = chunk(b"idx1", b"00dc" + bytes(12) + second + bytes(12))
+    movi = chunk(b"LIST", b"movi" + chunk(b"00dc", b"abcd"))
+    path.write_bytes(chunk(b"RIFF", b"AVI " + movi + index))
+    # Two heads of twelve bytes and a chunk of twelve stand before it.
+    assert structural_damage(path, "avi") == ("" if sound else "the index at byte 36 is damaged")
 
 
 @pytest.mark.parametrize(("missing", "damaged"), [(0, False), (1, True), (9, True)])
@@ -63,6 +78,34 @@ def test_flash_videos_are_tags_one_behind_the_other(size, expected, tmp_path):
     tag = b"\x09\0\0\x06" + bytes(7) + b"abcdef" + b"\0\0\0\x11"
     path.write_bytes((b"FLV\1\1\0\0\0\x09" + bytes(4) + 2 * tag)[:size])
     assert structural_damage(path, "flv") == expected
+
+
+@pytest.mark.parametrize("told", [b"", struct.pack(">d", 0.0), struct.pack(">d", math.nan)])
+def test_a_flash_video_need_not_say_how_large_it_is(told, tmp_path):
+    path = tmp_path / "a.flv"
+    path.write_bytes(flash_video(b"\0\x08filesize\0" + told))
+    assert structural_damage(path, "flv") == ""
+
+
+def test_a_flash_video_cut_between_two_tags_is_smaller_than_it_says(tmp_path):
+    path = tmp_path / "a.flv"
+    # Heads of 13, 11 and 11 bytes, 19 of words, 5 of video, and two lengths of 4.
+    words = b"\0\x08filesize\0" + struct.pack(">d", 67.0)
+    path.write_bytes(flash_video(words))
+    assert structural_damage(path, "flv") == ""
+    path.write_bytes(flash_video(words)[:-20])
+    wrong = "the file ends early: it has 47 bytes and announces 67"
+    assert structural_damage(path, "flv") == wrong
+
+
+def flash_video(words: bytes) -> bytes:
+    """Return words about a video and a tag of five bytes of it."""
+    tags = [(b"\x12", words), (b"\x09", b"abcde")]
+    whole = [
+        kind + len(body).to_bytes(3, "big") + bytes(7) + body + (11 + len(body)).to_bytes(4, "big")
+        for kind, body in tags
+    ]
+    return b"FLV\1\1\0\0\0\x09" + bytes(4) + b"".join(whole)
 
 
 def test_a_flash_tag_of_no_known_kind_is_a_break(tmp_path):

@@ -27,6 +27,7 @@ from marey.video._decoding import (
 )
 from marey.video._frames import checked_indices, counted_from_end, picked
 from marey.video._picture import Pictures
+from marey.video._second_opinion import second_opinion
 from marey.video._structure import structural_damage
 from marey.video._verdict import Verdict
 
@@ -61,6 +62,8 @@ class VideoReader:
         self._frame_per_packet = stream.codec.name != "vp8" and (
             is_indexed(self._pass.file) or self._format == "avi"
         )
+        self._codec = stream.codec.name
+        self._bits = self._pass.first.format.components[0].bits
         self._tick = float(stream.time_base or 0)
         rate = stream.average_rate or stream.guessed_rate
         self._fps = float(rate) if rate else _FPS_OF_STREAMS_WITHOUT
@@ -155,12 +158,18 @@ class VideoReader:
         if self._length not in (None, frames):
             self._misled = True
         self._length = frames
-        reasons = [structural_damage(self.path, self._format), *self._pass.damage.reasons()]
-        expected = self._pass.packets.count
+        packets = self._pass.packets
+        expected = packets.count
+        structure = structural_damage(
+            self.path, self._format, packets=packets.count + packets.others
+        )
+        reasons = [structure, *self._pass.damage.reasons()]
         if not self._pass.damage and self._frame_per_packet and expected > frames:
             reasons.append(f"{expected - frames} of {expected} packets give no frame")
         if self._misled:
             reasons.append("its time stamps lead to wrong frames")
+        if not any(reasons):
+            reasons = [second_opinion(self.path, self._codec, self._bits)]
         reason = "; ".join(filter(None, reasons))
         return Verdict(
             status="damaged" if reason else "ok",

@@ -2,61 +2,44 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from struct import unpack
 from typing import BinaryIO
 
+from marey.video._matroska import Segment
+
 _TRANSPORT_MARK = b"\x47"
-_FLASH_TAGS = {8, 9, 18}  # sound, video, words about them
-_EBML_SEGMENT = 0x18538067
-_EBML_CLUSTER = 0x1F43B675
-# What stands in a Matroska segment, and in a cluster of it (RFC 9559, 5.1).
-_IN_SEGMENT = {
-    0x114D9B74,  # SeekHead
-    0x1549A966,  # Info
-    0x1654AE6B,  # Tracks
-    0x1C53BB6B,  # Cues
-    0x1941A469,  # Attachments
-    0x1043A770,  # Chapters
-    0x1254C367,  # Tags
-    _EBML_CLUSTER,
-    0xEC,  # Void
-    0xBF,  # CRC-32
-}
-_IN_CLUSTER = {
-    0xE7,  # Timestamp
-    0xA3,  # SimpleBlock
-    0xA0,  # BlockGroup
-    0xA7,  # Position
-    0xAB,  # PrevSize
-    0x5854,  # SilentTracks
-    0xAF,  # EncryptedBlock
-    0xEC,  # Void
-    0xBF,  # CRC-32
-}
+_FLASH_WORDS = 18
+_FLASH_TAGS = {8, 9, _FLASH_WORDS}  # sound, video, words about them
+_FLASH_SIZE = b"\0\x08filesize\0"  # and a number follows
 
 # Names of chunks: of a stream's data (00dc), of an index (ix00), or words (JUNK).
 _RIFF_NAME = re.compile(rb"[0-9A-Fa-f]{2}[A-Za-z]{2}|ix[0-9A-Fa-f]{2}|[A-Za-z][A-Za-z0-9_ ]{3}")
+# What an index of 16 bytes for each chunk may name.
+_RIFF_INDEXED = re.compile(rb"[0-9A-Fa-f]{2}[A-Za-z]{2}|rec ")
 
 
-def structural_damage(path: Path, format_name: str) -> str:
+def structural_damage(path: Path, format_name: str, *, packets: int | None = None) -> str:
     """Return what is wrong with the file's structure, or an empty string.
 
     Args:
         path: The video.
         format_name: The container as the decoder calls it.
+        packets: How many packets of the video were found, if all were looked for.
     """
-    walk: Callable[[BinaryIO, int], str] | None = {
+    walks: dict[str, Callable[[BinaryIO, int], str]] = {
         "avi": _walk_riff,
         "mov,mp4,m4a,3gp,3g2,mj2": _walk_boxes,
-        "matroska,webm": _walk_matroska,
+        "matroska,webm": partial(_walk_matroska, packets=packets),
         "mpegts": _walk_transport,
         "flv": _walk_flash,
-    }.get(format_name)
-    if walk is None:
+    }
+    if format_name not in walks:
         return ""
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        return walk(file, size)
+        return walks[format_name](file, size)
 
 
 def _cut_short(size: int, end: int) -> str:
@@ -95,10 +78,20 @@ def _walk_chunks(file: BinaryIO, place: int, end: int) -> str:
         name, length = head[:4], int.from_bytes(head[4:8], "little")
         if not _RIFF_NAME.fullmatch(name) or place + 8 + length > end:
             return f"the structure breaks at byte {place:,}"
+        if name == b"idx1" and not _is_index(file, place + 8, length):
+            return f"the index at byte {place:,} is damaged"
         inside = name == b"LIST" and head[8:12] in (b"movi", b"rec ")
         padding = 0 if inside else length % 2
         place += 12 if inside else 8 + length + padding
     return ""
+
+
+def _is_index(file: BinaryIO, place: int, length: int) -> bool:
+    """Return whether each entry names a kind of chunk; what was never filled in is zero."""
+    file.seek(place)
+    entries = file.read(length).rstrip(b"\0")
+    names = {entries[at : at + 4] for at in range(0, len(entries), 16)}
+    return all(map(_RIFF_INDEXED.fullmatch, names))
 
 
 def _walk_boxes(file: BinaryIO, size: int) -> str:
@@ -144,67 +137,34 @@ def _walk_flash(file: BinaryIO, size: int) -> str:
     head = file.read(9)
     if head[:3] != b"FLV":
         return ""
+    told = 0
     place = int.from_bytes(head[5:], "big") + 4
     while place < size:
         file.seek(place)
         tag = file.read(4)
-        if tag[0] & 0x1F not in _FLASH_TAGS:
+        kind, length = tag[0] & 0x1F, int.from_bytes(tag[1:], "big")
+        if kind not in _FLASH_TAGS:
             return f"the structure breaks at byte {place:,}"
-        place += 15 + int.from_bytes(tag[1:], "big")
+        if kind == _FLASH_WORDS:
+            told = told or _told_size(file.read(7 + length))
+        place += 15 + length
     # Some writers leave out the last length.
-    return _cut_short(size, place if size > place - 4 else place - 4)
+    return _cut_short(size, max(told, place if size > place - 4 else place - 4))
 
 
-def _walk_matroska(file: BinaryIO, size: int) -> str:
-    """Check that segment and clusters hold one known element behind the other."""
-    place = 0
-    while place < size:
-        head = _element(file, place)
-        if head is None:
-            return ""  # Something behind the segment: no concern of the video.
-        name, body, length = head
-        if length is None:  # A live recording: its clusters have no ends either.
-            return ""
-        if name == _EBML_SEGMENT:
-            return _cut_short(size, body + length) or _walk_segment(file, body, body + length)
-        place = body + length
-    return ""
+def _told_size(words: bytes) -> int:
+    """Return the size of the file by its own words; 0 if they do not say."""
+    _, found, number = words.partition(_FLASH_SIZE)
+    if not found or len(number) < 8:
+        return 0
+    (size,) = unpack(">d", number[:8])
+    return int(size) if 0 < size < 1 << 53 else 0
 
 
-def _walk_segment(file: BinaryIO, place: int, end: int) -> str:
-    cluster_end = 0
-    while place < end:
-        inside = place < cluster_end
-        head = _element(file, place)
-        if head is None or head[0] not in (_IN_CLUSTER if inside else _IN_SEGMENT):
-            return f"the structure breaks at byte {place:,}"
-        name, body, length = head
-        if length is None:
-            return ""
-        if body + length > (cluster_end if inside else end):
-            return f"the structure breaks at byte {place:,}"
-        if name == _EBML_CLUSTER:
-            cluster_end = body + length
-            place = body
-        else:
-            place = body + length
-    return ""
-
-
-def _element(file: BinaryIO, place: int) -> tuple[int, int, int | None] | None:
-    """Return an element's name, where its body starts and how long that is (None: unknown)."""
-    file.seek(place)
-    head = file.read(12)
-    if not head or head[0] < 0x10:
-        return None
-    name_bytes = 9 - head[0].bit_length()
-    if len(head) <= name_bytes or head[name_bytes] == 0:
-        return None
-    size_bytes = 9 - head[name_bytes].bit_length()
-    data = head[name_bytes : name_bytes + size_bytes]
-    if len(data) < size_bytes:
-        return None
-    unknown = (1 << 7 * size_bytes) - 1
-    length = int.from_bytes(data, "big") & unknown
-    name = int.from_bytes(head[:name_bytes], "big")
-    return name, place + name_bytes + size_bytes, None if length == unknown else length
+def _walk_matroska(file: BinaryIO, size: int, packets: int | None) -> str:
+    segment = Segment(file, size)
+    damage = segment.damage()
+    blocks = segment.video_blocks
+    if damage or packets is None or blocks is None or blocks <= packets:
+        return damage
+    return f"{blocks - packets} of {blocks} blocks of video cannot be read"
