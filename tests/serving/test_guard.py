@@ -1,3 +1,5 @@
+from hmac import compare_digest
+
 import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
@@ -70,6 +72,21 @@ def test_with_a_token_only_those_who_show_it_are_answered(header: str) -> None:
     assert answer.headers["www-authenticate"] == "Bearer"
     shown = {"authorization": f"Bearer {TOKEN}"}
     assert asking.get("/v1/model", headers=shown).status_code == 200
+
+
+def test_the_token_is_compared_in_a_time_that_tells_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared = []
+
+    def compare(shown: bytes, token: bytes) -> bool:
+        compared.append((shown, token))
+        return compare_digest(shown, token)
+
+    monkeypatch.setattr("marey.serving._guard.hmac.compare_digest", compare)
+    asking = guarded(token=TOKEN)
+    assert asking.get("/v1/model", headers={"authorization": "Bearer x"}).status_code == 401
+    assert compared == [(b"x", TOKEN.encode())]
 
 
 @pytest.mark.parametrize("path", ["/", "/page/app.js", "/livez", "/readyz"])

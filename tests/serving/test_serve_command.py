@@ -1,13 +1,8 @@
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx2
 import pytest
+from services import served
 
 from marey.cli import main
 
@@ -39,57 +34,21 @@ def test_numbers_are_checked(option: str, value: str, capsys: pytest.CaptureFixt
     assert option in capsys.readouterr().err
 
 
-class Served:
-    """A server of its own process."""
-
-    def __init__(self, checkpoint: Path, state: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.words = [sys.executable, "-m", "marey", "serve", "--port", str(self.port)]
-        self.words += ["--model", str(checkpoint), "--state", str(state), "--workers", "1"]
-        self.client = httpx2.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
-        self.start()
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(self.words, stderr=subprocess.DEVNULL)
-        for _ in range(600):
-            try:
-                self.client.get("/livez")
-            except httpx2.TransportError:
-                time.sleep(0.1)
-            else:
-                return
-        raise AssertionError("the server did not start")
-
-    def end(self, number: int) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(90)
-
-
-@pytest.fixture
-def served(checkpoint: Path, tmp_path: Path) -> Iterator[Served]:
-    served = Served(checkpoint, tmp_path / "state")
-    yield served
-    served.process.kill()
-    served.process.wait()
-    served.client.close()
-
-
 @pytest.mark.slow
 def test_jobs_go_on_after_kill_9_and_sigterm_ends_with_0(
-    served: Served, clip: Path, tmp_path: Path
+    checkpoint: Path, clip: Path, tmp_path: Path
 ) -> None:
     accepted = []
-    for _ in range(3):
-        for _ in range(2):
-            answer = served.client.post("/v1/jobs", content=clip.read_bytes())
-            assert answer.status_code == 202
-            accepted.append(answer.json()["id"])
-        served.end(signal.SIGKILL)
-        served.start()
-    for job_id in accepted:
-        told = served.client.get(f"/v1/jobs/{job_id}/events").text
-        assert '"status": "done"' in told
-    assert served.end(signal.SIGTERM) == 0
+    with served(checkpoint, tmp_path / "state") as server:
+        for _ in range(3):
+            for _ in range(2):
+                answer = server.client.post("/v1/jobs", content=clip.read_bytes())
+                assert answer.status_code == 202
+                accepted.append(answer.json()["id"])
+            server.end(signal.SIGKILL)
+            server.start()
+        for job_id in accepted:
+            told = server.client.get(f"/v1/jobs/{job_id}/events").text
+            assert '"status": "done"' in told
+        assert server.end(signal.SIGTERM) == 0
     assert not (tmp_path / "state" / "uploads").exists()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from services import film, over, ready
+from services import film, over, ready, with_sound
 from starlette.testclient import TestClient
 
 from marey.predictor import Predictor
@@ -72,6 +72,7 @@ def test_a_job_is_accepted_followed_and_handed_out(client: TestClient, clip: Pat
     jsonschema.validate(done["result"], SCHEMA)
     assert done["result"]["video"] == "<img onerror=x>.mp4"
     assert done["files"] == ["video", "annotated", "maps", "json", "csv", "srt", "vtt"]
+    assert done["missing"] == {}
     for name in done["files"]:
         file = client.get(f"/v1/jobs/{job['id']}/{name}")
         assert file.status_code == 200
@@ -104,6 +105,19 @@ def test_what_browsers_do_not_play_is_made_into_what_they_do(client: TestClient)
     assert 'filename="golf.mp4"' in video.headers["content-disposition"]
     assert video.content[4:8] == b"ftyp"
     client.delete(f"/v1/jobs/{job_id}")
+
+
+def test_a_film_that_cannot_be_made_is_missing_with_its_reason(
+    client: TestClient, tmp_path: Path
+) -> None:
+    path = with_sound(tmp_path / "loud.avi", "pcm_mulaw")
+    begun = client.post("/v1/jobs?name=loud.avi&annotate=1", content=path.read_bytes()).json()
+    job = over(client, begun["id"])
+    assert job["status"] == "done"
+    assert job["files"] == ["json", "csv", "srt", "vtt"]
+    assert set(job["missing"]) == {"video", "annotated"}
+    assert job["missing"]["video"].startswith("loud.avi has sound in pcm_mulaw")
+    client.delete(f"/v1/jobs/{job['id']}")
 
 
 def test_a_job_of_what_is_no_video_fails_and_says_why(client: TestClient) -> None:

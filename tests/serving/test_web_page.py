@@ -2,16 +2,13 @@
 
 import json
 import os
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from services import film, service_of
-
-from marey.serving import Limits
+from page_states import STATES, upload
+from services import film, served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -24,7 +21,7 @@ SWITCHES = [
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
 ]
-TOKEN = "a token for tests of the page"
+TOKEN = "a-token-for-tests-of-the-page"
 
 
 @pytest.fixture(scope="module")
@@ -38,35 +35,19 @@ def browser() -> Iterator["Browser"]:
         opened.close()
 
 
-def _served(checkpoint: Path, state: Path, token: str | None) -> Iterator[str]:
-    import uvicorn
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("MAREY_BACKEND", "torch")
-        service = service_of(checkpoint, state, limits=Limits(bytes=1 << 20), token=token)
-        config = uvicorn.Config(service.app, port=0, log_level="error", ws="none")
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started:
-            time.sleep(0.05)
-        yield "http://127.0.0.1:%d" % server.servers[0].sockets[0].getsockname()[1]  # noqa: UP031
-        service.office.drain()
-        server.should_exit = True
-        thread.join(20)
-
-
 @pytest.fixture(scope="module")
 def address(
     browser: "Browser", checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    yield from _served(checkpoint, tmp_path_factory.mktemp("page"), None)
+    state = tmp_path_factory.mktemp("page") / "state"
+    with served(checkpoint, state, "--max-bytes", str(1 << 20)) as server:
+        yield server.warm().address
 
 
 @pytest.fixture
 def page(browser: "Browser", address: str) -> Iterator["Page"]:
     context = browser.new_context(viewport={"width": 1200, "height": 900})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(90_000)
     opened = context.new_page()
     wrong: list[str] = []
     opened.on("pageerror", lambda error: wrong.append(str(error)))
@@ -76,13 +57,9 @@ def page(browser: "Browser", address: str) -> Iterator["Page"]:
     assert wrong == []
 
 
-def _upload(page: "Page", *files: Path) -> None:
-    page.set_input_files("#file", list(files))
-
-
 def _until(page: "Page", condition: str) -> None:
     """Wait for something; the content policy forbids the browser to wait for a text of ours."""
-    for _ in range(150):
+    for _ in range(600):
         if page.evaluate(condition):
             return
         page.wait_for_timeout(100)
@@ -90,7 +67,7 @@ def _until(page: "Page", condition: str) -> None:
 
 
 def test_a_video_is_sent_followed_shown_and_handed_out(page: "Page", clip: Path) -> None:
-    _upload(page, clip)
+    upload(page, clip)
     page.wait_for_selector("#viewer:not([hidden])")
     assert page.inner_text("#viewer-title") == "clip.mp4"
     assert page.locator("#top li").count() in (3, 5)
@@ -116,7 +93,7 @@ def test_a_video_is_sent_followed_shown_and_handed_out(page: "Page", clip: Path)
 def test_what_is_no_video_is_told_in_words_with_what_to_do(page: "Page", tmp_path: Path) -> None:
     wrong = tmp_path / "notes.mp4"
     wrong.write_bytes(b"no video" * 100)
-    _upload(page, wrong)
+    upload(page, wrong)
     page.wait_for_selector(".card[data-state=failed]")
     said = page.inner_text(".card .state")
     assert "notes.mp4 is not a video" in said
@@ -127,7 +104,7 @@ def test_a_file_too_large_is_told_in_words(page: "Page", tmp_path: Path) -> None
     large = tmp_path / "large.mp4"
     large.write_bytes(bytes(2 << 20))
     page.wait_for_selector("#limits:has-text('Up to')")
-    _upload(page, large)
+    upload(page, large)
     page.wait_for_selector(".card[data-state=failed]")
     assert page.inner_text(".card .state").startswith("The file is larger than this server takes")
     assert page.locator(".again").is_hidden()
@@ -139,7 +116,7 @@ def test_a_full_queue_can_be_tried_again(page: "Page", clip: Path) -> None:
         "**/v1/jobs?*",
         lambda route: route.fulfill(status=503, json=body, headers={"Retry-After": "5"}),
     )
-    _upload(page, clip)
+    upload(page, clip)
     page.wait_for_selector(".card[data-state=failed]")
     assert "queue is full" in page.inner_text(".card .state")
     page.unroute("**/v1/jobs?*")
@@ -172,7 +149,7 @@ def test_the_keyboard_alone_suffices(page: "Page", clip: Path) -> None:
 
 def test_the_name_of_a_file_is_text(page: "Page", tmp_path: Path) -> None:
     name = "<img src=x onerror=window.hit=1>.mp4"
-    _upload(page, film(tmp_path / name))
+    upload(page, film(tmp_path / name))
     page.wait_for_selector("#viewer:not([hidden])")
     assert page.inner_text("#viewer-title") == name
     assert page.locator("main img").count() == 0
@@ -190,7 +167,7 @@ def test_the_camera_is_recorded(page: "Page") -> None:
 
 
 def test_the_switch_shows_maps_at_the_same_moment(page: "Page", tmp_path: Path) -> None:
-    _upload(page, film(tmp_path / "longer.mp4", frames=50))
+    upload(page, film(tmp_path / "longer.mp4", frames=50))
     page.wait_for_selector("#maps")
     _until(page, "document.querySelector('#video').readyState >= 2")
     page.evaluate("document.querySelector('#video').currentTime = 1")
@@ -205,41 +182,71 @@ def test_the_switch_shows_maps_at_the_same_moment(page: "Page", tmp_path: Path) 
 
 def test_a_narrow_page_does_not_scroll_sideways(page: "Page", tmp_path: Path) -> None:
     page.set_viewport_size({"width": 360, "height": 740})
-    _upload(page, film(tmp_path / f"{'long' * 30}.mp4"))
+    upload(page, film(tmp_path / f"{'long' * 30}.mp4"))
     page.wait_for_selector("#viewer:not([hidden])")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
 
 
+@pytest.mark.parametrize("width", [360, 1200])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(page: "Page", clip: Path, scheme: str) -> None:
+@pytest.mark.parametrize("state", STATES)
+def test_axe_finds_nothing_serious(
+    page: "Page", clip: Path, state: str, scheme: str, width: int
+) -> None:
     axe = Path(os.environ.get("MAREY_AXE", "node_modules/axe-core/axe.min.js"))
     if not axe.exists():
         pytest.skip("axe-core is not here: npm install axe-core, or MAREY_AXE=axe.min.js")
+    page.set_viewport_size({"width": width, "height": 900})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    _upload(page, clip)
-    page.wait_for_selector("#viewer:not([hidden])")
+    STATES[state](page, clip)
     # Evaluated by the debugger, which the page's content policy does not bind.
     page.evaluate(axe.read_text())
     found = page.evaluate("async () => (await axe.run()).violations")
     serious = [one["id"] for one in found if one["impact"] in ("serious", "critical")]
     assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_could_not_be_made_is_told_with_its_reason(page: "Page", clip: Path) -> None:
+    STATES["missing"](page, clip)
+    told = page.locator("#missing li").all_inner_texts()
+    assert told[0].startswith("Could not be made: a video that browsers play and the annotated ")
+    assert "pcm_mulaw" in told[0]
+    assert told[1] == "Could not be made: the OFF maps (the disk is full)."
+    assert page.is_hidden("#video")
+    assert page.locator("#segments li").count() == 3
+
+
+def test_a_413_of_the_server_is_told_in_words(page: "Page", tmp_path: Path) -> None:
+    limits = {"bytes": 1 << 30, "seconds": 600, "pixels": 1 << 20, "queue": 32}
+    model = {"name": "small", "classes": ["a"], "limits": limits}
+    page.route("**/v1/model", lambda route: route.fulfill(json=model))
+    page.reload()
+    page.wait_for_selector("#limits:has-text('Up to 1073 MB')")
+    page.unroute("**/v1/model")
+    large = tmp_path / "large.mp4"
+    large.write_bytes(bytes(40 << 20))
+    upload(page, large)
+    page.wait_for_selector(".card[data-state=failed]")
+    assert page.inner_text(".card .state").startswith("The file is larger than this server takes")
 
 
 def test_a_server_with_a_token_is_asked_with_it(
     browser: "Browser", checkpoint: Path, clip: Path, tmp_path: Path
 ) -> None:
-    for address in _served(checkpoint, tmp_path / "state", TOKEN):
+    (tmp_path / "token").write_text(TOKEN)
+    with served(checkpoint, tmp_path / "state", "--token-file", str(tmp_path / "token")) as server:
         context = browser.new_context()
         page = context.new_page()
-        page.goto(address)
+        page.goto(server.address)
         page.fill("#token-text", "another")
         page.keyboard.press("Enter")
         page.wait_for_selector("#notice:has-text('not the token')")
         page.fill("#token-text", TOKEN)
         page.keyboard.press("Enter")
         page.wait_for_selector("#limits:has-text('Up to')")
-        _upload(page, clip)
-        page.wait_for_selector("#viewer:not([hidden])")
+        upload(page, clip)
+        page.wait_for_selector("#viewer:not([hidden])", timeout=120_000)
         _until(page, "document.querySelector('#video').readyState >= 2")
         assert page.evaluate("document.querySelector('#video').src").startswith("blob:")
         context.close()

@@ -19,7 +19,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp
 
 from ._docs import docs_page, openapi
-from ._files import file_of, files_of
+from ._files import file_of, files_of, missing_of
 from ._guard import Guard, refused
 from ._jobs import Job
 from ._limits import Limits
@@ -106,6 +106,7 @@ class Service:
             "created": _stamp(job.created),
             "expires": _stamp(job.expires),
             "files": files_of(job, jobs.folder(job.id)),
+            "missing": missing_of(job, jobs.folder(job.id)),
         }
 
     @asynccontextmanager

@@ -14,7 +14,7 @@ from marey.streaming import NONE
 
 from ._jobs import UPLOAD, Job
 from ._refusal import Refusal
-from ._sights import ANNOTATED, MAPS, PREVIEW
+from ._sights import ANNOTATED, MAPS, PREVIEW, WHY
 
 _FILMS = {"annotated": ANNOTATED, "maps": MAPS}
 _TEXTS = {
@@ -29,11 +29,21 @@ _WEBM = b"\x1a\x45\xdf\xa3"
 
 def files_of(job: Job, folder: Path) -> list[str]:
     """Return the names of the files that a job has."""
-    names = ["video"] if (folder / UPLOAD).exists() and job.status == "done" else []
     if job.status != "done":
-        return names
+        return []
+    plays = (folder / UPLOAD).exists() and not (folder / PREVIEW).with_suffix(WHY).exists()
+    names = ["video"] if plays else []
     names += [name for name, file in _FILMS.items() if (folder / file).exists()]
     return [*names, *_TEXTS]
+
+
+def missing_of(job: Job, folder: Path) -> dict[str, str]:
+    """Return why films are missing that the job should have, by their names."""
+    if job.status != "done":
+        return {}
+    files = {name: (folder / file).with_suffix(WHY) for name, file in _FILMS.items()}
+    files["video"] = (folder / PREVIEW).with_suffix(WHY)
+    return {name: file.read_text(encoding="utf-8") for name, file in files.items() if file.exists()}
 
 
 def file_of(job: Job, folder: Path, name: str, request: Request) -> Response:

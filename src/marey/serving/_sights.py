@@ -27,6 +27,8 @@ _CONTAINERS = frozenset({"mov", "mp4", "matroska", "webm"})
 _CODECS = {"h264": ("yuv420p", "yuvj420p"), "vp8": ("yuv420p",), "vp9": ("yuv420p",)}
 
 ANNOTATED, MAPS, PREVIEW = "annotated.mp4", "maps.mp4", "preview.mp4"
+WHY = ".why"
+"""Ending of the file that says, in place of a film, why there is none."""
 
 
 def ready_predictor(model: str, threads: int) -> Predictor:
@@ -82,7 +84,7 @@ def find(
     found = segmenter(path, each=lambda done, of: tell(done / of / stages))
     prediction = _named(found, file, name)
     for number, film in enumerate(films, 1):
-        film.make(found, segmenter.model, partial(_part_of, tell, number, stages))
+        film.make(found, name, segmenter.model, partial(_part_of, tell, number, stages))
     return prediction.as_json(top=5)
 
 
@@ -131,8 +133,8 @@ class _Film:
     def __init__(self, file: Path, captions: bool, motion: bool) -> None:
         self._file, self._captions, self._motion = file, captions, motion
 
-    def make(self, found: Prediction, model: str, tell: Callable[[float], None]) -> None:
-        """Write it, unless its container cannot hold the video's sound."""
+    def make(self, found: Prediction, name: str, model: str, tell: Callable[[float], None]) -> None:
+        """Write it, or why it cannot be made, such as a container that cannot hold its sound."""
         says = _by_segments(found) if self._captions else lambda seconds: []
         frames = max(found.frames, 1)
         count = 0
@@ -144,9 +146,16 @@ class _Film:
                 tell(min(count / frames, 1.0))
             return says(seconds)
 
-        with suppress(MareyError):
+        why = self._file.with_suffix(WHY)
+        why.unlink(missing_ok=True)
+        try:
             overlay = _motion(model, found) if self._motion else None
             annotate(found.video, self._file, counted, overlay=overlay)
+        except MareyError as error:
+            why.write_text(_without(Path(found.video), name, str(error)), encoding="utf-8")
+        except OSError as error:
+            with suppress(OSError):  # The disk may have no room for the reason, either.
+                why.write_text(error.strerror or "it cannot be written", encoding="utf-8")
 
 
 def _motion(model: str, found: Prediction) -> MotionHeat:

@@ -14,7 +14,7 @@ from ._refusal import Refusal
 _FIELD = b"video"
 _MOST_PARTS = 16
 _PATIENCE = 30.0  # Seconds without a byte.
-_LONGEST = 3600.0  # Seconds of a whole upload.
+_SLOWEST = 8192  # Bytes a second, once the patience is over.
 _LONGEST_NAME = 200
 
 
@@ -45,6 +45,8 @@ async def receive(request: Request, file: Path, most: int) -> str:
     if length.isascii() and length.isdecimal() and int(length) > most + 4096:
         raise _too_long(most)
     kind, options = parse_options_header(request.headers.get("content-type", ""))
+    if kind == b"application/json":
+        raise Refusal(415, "address", "send the video itself; videos are never fetched")
     with file.open("xb") as out:
         taker: _Taker
         if kind == b"multipart/form-data":
@@ -52,9 +54,8 @@ async def receive(request: Request, file: Path, most: int) -> str:
         else:
             taker = _Raw(out, request.query_params.get("name", ""), most)
         try:
-            async with asyncio.timeout(_LONGEST):
-                async for chunk in _patiently(request):
-                    taker.write(chunk)
+            async for chunk in _patiently(request):
+                taker.write(chunk)
             taker.finish()
         except TimeoutError:
             raise Refusal(408, "slow", "the upload came too slowly") from None
@@ -73,13 +74,18 @@ def plain_name(name: str) -> str:
 
 
 async def _patiently(request: Request) -> AsyncIterator[bytes]:
+    """Yield what comes, unless it comes so slowly that it would keep others out of the queue."""
     stream = aiter(request.stream())
+    clock = asyncio.get_running_loop().time
+    begun, count = clock(), 0
     while True:
+        patience = min(_PATIENCE, begun + _PATIENCE + count / _SLOWEST - clock())
         try:
-            async with asyncio.timeout(_PATIENCE):
+            async with asyncio.timeout(patience):
                 chunk = await anext(stream)
         except StopAsyncIteration:
             return
+        count += len(chunk)
         yield chunk
 
 

@@ -26,6 +26,8 @@ export const HELP = {
   503: "The queue is full. Wait for a video to be done, then try again.",
 };
 
+export const LOST = "The connection was lost on the way. Try again.";
+
 function words(status, text) {
   if (HELP[status]) return HELP[status];
   try {

@@ -1,6 +1,6 @@
 // The videos of this tab: they are sent one after the other, followed, and shown.
 
-import { ask, follow, HELP, keepToken, Refused, send } from "./api.js";
+import { ask, follow, HELP, keepToken, LOST, Refused, send } from "./api.js";
 import { camera } from "./camera.js";
 import { hide, make, show } from "./viewer.js";
 
@@ -131,10 +131,20 @@ async function sendNext() {
     keep();
     followNext();
   } catch (error) {
-    if (error instanceof Refused) failed(entry, error);
+    if (error instanceof Refused) failed(entry, error.status ? error : await cause(entry, error));
   }
   sending = false;
   sendNext();
+}
+
+// Who hangs up in the middle of an upload cannot say why, so it is asked for.
+async function cause(entry, error) {
+  try {
+    largest = (await (await ask("/v1/model")).json()).limits.bytes;
+  } catch (other) {
+    return other;
+  }
+  return entry.file.size > largest ? new Refused(413, HELP[413]) : new Refused(0, LOST);
 }
 
 // One job is followed at a time: browsers open few connections to a server.
@@ -196,7 +206,7 @@ function add(files) {
     entries.push(entry);
     card(entry);
     draw(entry);
-    // The server would hang up in the middle of it, and could not say why.
+    // Nobody should have to wait until it is sent to be told.
     if (file.size > largest) failed(entry, new Refused(413, HELP[413]));
   }
   sendNext();

@@ -34,7 +34,10 @@ export async function show(job) {
   segments(job.result.segments ?? []);
   top(job.result.predictions ?? []);
   files(job);
-  await play(job, "video", 0);
+  missing(job);
+  const plays = job.files.includes("video");
+  video.closest(".stage").hidden = !plays;
+  if (plays) await play(job, "video", 0);
 }
 
 export function hide() {
@@ -119,6 +122,21 @@ function files(job) {
   }));
 }
 
+const FILMS = { video: "a video that browsers play", annotated: "the annotated video", maps: "the OFF maps" };
+
+function missing(job) {
+  const names = new Map();
+  for (const [name, why] of Object.entries(job.missing)) {
+    names.set(why, [...(names.get(why) ?? []), FILMS[name]]);
+  }
+  miss([...names].map(([why, films]) => `Could not be made: ${films.join(" and ")} (${why}).`));
+}
+
+function miss(lines) {
+  $("missing").replaceChildren(...lines.map((line) => make("li", line)));
+  $("missing").hidden = lines.length === 0;
+}
+
 async function fetched(event, id, name, file) {
   if (!sessionStorage.getItem("marey-token")) return;
   event.preventDefault();
@@ -155,6 +173,9 @@ video.addEventListener("play", () => {
   tick();
 });
 for (const kind of ["timeupdate", "seeked", "loadeddata"]) video.addEventListener(kind, now);
+video.addEventListener("error", () => {
+  if (shown && video.error) miss(["This browser cannot play the video. Try another browser."]);
+});
 $("maps").addEventListener("change", () => {
   play(shown, $("maps").checked ? "maps" : "video", video.currentTime);
 });
