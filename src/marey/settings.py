@@ -98,6 +98,10 @@ class Training:
     gradient_dropout: float = 0.8
     """Share of the spatial gradient of an OFF network dropped."""
 
+    standardise: bool = False
+    """Scale the layers of an OFF branch before the first step, by what they answer to some of the
+    training videos, to mean 0 and variance 1; they learn much sooner. Else they begin as drawn."""
+
     label_smoothing: float = 0.0
     """Share of the target given to all classes alike."""
 

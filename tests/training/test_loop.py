@@ -146,6 +146,23 @@ def test_off_learns_all_three_levels_and_leaves_its_tsn_alone(
     assert all((bias != 0).any() for bias in biases.values())
 
 
+@pytest.mark.parametrize("cached_views", [0, 1])
+def test_layers_of_off_begin_on_one_scale_where_that_is_asked_for(
+    runs: Any, short: Short, tmp_path: Path, tsn: Path, cached_views: int
+) -> None:
+    still = Optimisation(lr=1e-12)
+    drawn = short(model="off_tiny", init=tsn, snippets=3, epochs=1, optim=still)
+    drawn = replace(drawn, cached_views=cached_views)
+    runs.to_the_end(drawn, tmp_path / "drawn")
+    runs.to_the_end(replace(drawn, standardise=True), tmp_path / "scaled")
+    before, after = weights_of(tmp_path / "drawn"), weights_of(tmp_path / "scaled")
+    name = "branch.level14.blocks.0.conv2.weight"
+    ratio = after[name] / before[name]
+    # One factor for each kernel, and another for the next.
+    assert_close(ratio, ratio[:, :1, :1, :1].expand_as(ratio), rtol=1e-3, atol=0.0)
+    assert len({round(float(kernel), 3) for kernel in ratio[:, 0, 0, 0]}) > 1
+
+
 def test_held_out_groups_are_not_learnt_from_and_tests_are_not_read(
     runs: Any, short: Short, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

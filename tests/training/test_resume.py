@@ -73,8 +73,9 @@ def test_a_run_stopped_after_any_step_ends_in_the_same_bytes(
         {"frozen_stages": 0, "partial_bn": False, "modality": "rgbdiff"},
         {"model": "off_tiny", "snippets": 3, "frozen_stages": 0},
         {"model": "off_tiny", "snippets": 3, "frozen_stages": 0, "cached_views": 2},
+        {"model": "off_tiny", "snippets": 3, "cached_views": 2, "standardise": True},
     ],
-    ids=["adamw", "batch norm", "off", "off on kept maps"],
+    ids=["adamw", "batch norm", "off", "off on kept maps", "standardised off"],
 )
 def test_every_kind_of_run_resumes_in_the_middle_of_a_pass(
     runs: Any, short: Short, tmp_path: Path, changes: dict[str, Any]

@@ -88,6 +88,7 @@ def test_a_save_that_was_cut_short_between_two_names_counts(folder: RunFolder) -
     (folder.path / "last.safetensors").replace(folder.path / "next.safetensors")
     bench, progress, damaged = resumed(folder)
     assert (progress.step, damaged) == (2, [])
+    assert not (folder.path / "next.safetensors").exists()
     bench.step()
     folder.save(bench.model, bench.optimiser, Progress(step=3))
     names = sorted(path.name for path in folder.path.glob("*.safetensors"))

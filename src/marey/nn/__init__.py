@@ -18,3 +18,4 @@ from ._off_unit import OFFUnit as OFFUnit
 from ._port_branch import port_branch as port_branch
 from ._split_branch import Shares as Shares
 from ._split_branch import SplitBranch as SplitBranch
+from ._standardise import standardise as standardise

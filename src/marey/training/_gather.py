@@ -18,6 +18,7 @@ from marey.index import (
     same_videos,
     write_index,
 )
+from marey.lines import whole_rows
 
 from ._folds import recording_of
 
@@ -26,6 +27,7 @@ _INDEX = "index.csv"
 _CHECKED = "checked.jsonl"
 
 _Row = dict[str, Any]
+_KINDS = {"path": str, "stamp": str, "status": str, "reason": str, "frames": int}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,16 +108,19 @@ def gather_clips(
     )
 
 
+def read_verdicts(ledger: Path) -> dict[str, _Row]:
+    """Return what earlier runs say of each clip, by its path; a damaged line says nothing."""
+    rows = whole_rows(ledger) if ledger.exists() else ()
+    return {
+        row["path"]: row
+        for row in rows
+        if {name: type(value) for name, value in row.items()} == _KINDS
+    }
+
+
 def _checked(clips: Index, ledger: Path, each: Callable[[int, int], None]) -> dict[str, _Row]:
     """Return what is known of each clip, by its path, and find out what is not."""
-    known: dict[str, _Row] = {}
-    if ledger.exists():
-        for line in ledger.read_text(encoding="utf-8").splitlines():
-            try:
-                row = json.loads(line)
-            except ValueError:  # Cut short by an interruption.
-                continue
-            known[row["path"]] = row
+    known = read_verdicts(ledger)
     stamps = {entry.path: _stamp(clips.file(entry)) for entry in clips.entries}
     known = {
         path: row for path, row in known.items() if path in stamps and row["stamp"] == stamps[path]

@@ -29,6 +29,7 @@ from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps
 from ._optim import build_optimiser, learning_rate, set_learning_rate
 from ._run_folder import Progress, RunFolder
 from ._setup import WITHOUT_EFFECT, build_network, clips_of, divide, plain, recipe_of, source_of
+from ._standardise import standardise_on
 from ._validation import (
     Look,
     Validation,
@@ -186,6 +187,8 @@ def under_way(start: Start, cache: Path) -> Iterator[Run]:
         say = partial(start.report, progress=start.progress, steps=start.steps)
         views = cache_maps(model, clips, settings, cache, report=say)
         dataset = MapsDataset(clips, views, settings.cached_views)
+    if settings.standardise and settings.is_off and start.progress.step == 0:
+        standardise_on(dataset, model, seed=settings.seed)
     purge = start.progress.step + 1
     with SummaryWriter(str(folder.path / "tensorboard"), purge_step=purge) as board:
         yield Run(

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from marey.durable import write_text
+from marey.durable import naming, write_text
 from marey.errors import CheckpointError, RefusedError, UsageError
 from marey.models import Network, load_tensors, save_tensors
 
@@ -110,13 +110,20 @@ class RunFolder:
         tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
         for number, state in optimiser.state_dict()["state"].items():
             tensors |= {f"optim.{number}.{name}": tensor for name, tensor in state.items()}
+        save_tensors(self._next, tensors, {"progress": asdict(progress)})
+        self._name_next()
+        self._tell(progress)
+
+    @property
+    def _next(self) -> Path:
+        return self.path / "next.safetensors"
+
+    def _name_next(self) -> None:
+        """Make the save that is complete the last one, and that the previous one."""
         last = self.path / "last.safetensors"
-        fresh = self.path / "next.safetensors"
-        save_tensors(fresh, tensors, {"progress": asdict(progress)})
         if last.exists():
             last.replace(self.path / "previous.safetensors")
-        fresh.replace(last)
-        self._tell(progress)
+        self._next.replace(last)
 
     def resume(
         self, model: Network, optimiser: torch.optim.Optimizer
@@ -132,6 +139,8 @@ class RunFolder:
             except (CheckpointError, RefusedError):  # Damage can make it look like anything.
                 damaged.append(path.name)
                 continue
+            if path == self._next:
+                self._name_next()
             _put_back(tensors, model, optimiser)
             progress = Progress(**metadata["progress"])
             self._tell(progress)
@@ -152,7 +161,8 @@ class RunFolder:
 
     def log(self, **values: Any) -> None:
         """Append a line to `log.jsonl`."""
-        with (self.path / "log.jsonl").open("a", encoding="utf-8") as file:
+        path = self.path / "log.jsonl"
+        with naming(path), path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
 
     def rewind_log(self, step: int) -> None:

@@ -38,7 +38,14 @@ def batches_of(
         worker_init_fn=partial(_follow, os.getpid()),
     )
     try:
-        yield from loader
+        try:
+            batches = iter(loader)
+        except OSError as error:
+            raise MareyError(
+                f"the processes that decode videos do not start ({error}); /dev/shm may be too "
+                "small or full. The same command goes on, with --workers 0 in a single process"
+            ) from error
+        yield from batches
     except MareyError as error:
         # The text from another process begins with its traceback.
         text = str(error).rpartition(f"{type(error).__name__}: ")[2].strip()
