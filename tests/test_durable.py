@@ -66,6 +66,28 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_what_does_not_fit_on_the_disk_is_named_with_the_room_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    for write, name in ((write_text, "notes.txt"), (append_line, "ledger")):
+        with pytest.raises(
+            OSError, match=r"needs more than the [\d,]+ bytes that are free"
+        ) as caught:
+            write(tmp_path / name, "new")
+        assert caught.value.filename == str(tmp_path / name)
+
+
+def test_an_error_of_another_file_keeps_its_name(tmp_path: Path) -> None:
+    other = str(tmp_path / "other")
+    with pytest.raises(OSError, match="too long") as caught, complete_file(tmp_path / "notes.txt"):
+        raise OSError(errno.ENOSPC, "too long", other)
+    assert caught.value.filename == other
+
+
 def test_bytes_reach_the_disk_before_the_name_and_the_name_before_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +127,36 @@ def test_a_kill_leaves_the_old_file_and_the_next_write_clears_up(tmp_path: Path)
     assert len(list(tmp_path.iterdir())) == 2
     write_text(path, "new")
     assert path.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+WRITE = """
+import sys
+from pathlib import Path
+from marey.durable import complete_file
+with complete_file(Path(sys.argv[1])) as temporary:
+    print("in", flush=True)
+    temporary.write_text(sys.stdin.readline())
+"""
+
+
+def test_a_second_writer_of_a_file_waits_for_the_first(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    command = [sys.executable, "-c", WRITE, str(path)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "in\n"
+        with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as second:
+            time.sleep(1)
+            assert second.poll() is None
+            first.communicate("first")
+            assert second.stdout is not None
+            assert second.stdout.readline() == "in\n"
+            assert path.read_text() == "first"
+            second.communicate("second")
+    assert (first.returncode, second.returncode) == (0, 0)
+    assert path.read_text() == "second"
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -270,6 +322,21 @@ def test_working_alone_makes_the_folder_and_can_be_done_again(tmp_path: Path) ->
     for _ in range(2):
         with alone_in(folder):
             assert folder.is_dir()
+
+
+def test_a_folder_may_be_deleted_while_another_process_waits(tmp_path: Path) -> None:
+    folder = tmp_path / "work"
+    with hold(folder) as first:
+        command = [sys.executable, "-c", HOLD, str(folder)]
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as second:
+            time.sleep(1)
+            (folder / "lock").unlink()
+            folder.rmdir()
+            first.kill()
+            assert second.communicate("go\n", timeout=30)[0] == "in\n"
+    assert sorted(path.name for path in folder.iterdir()) == ["done", "lock"]
 
 
 # Lines.

@@ -1,12 +1,16 @@
 """Files that appear under their final name only when they are complete."""
 
+import errno
 import fcntl
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
+
+# Errors of writing, of which the system does not say in which file.
+_NAMELESS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
@@ -15,17 +19,20 @@ def complete_file(path: Path) -> Iterator[Path]:
 
     The bytes reach the disk before the name does, and the name before this returns, so a
     reader sees the old file or the new one, whole, whatever happens in between. A leftover of
-    a killed run is overwritten; after an exception nothing is left.
+    a killed run is overwritten; after an exception nothing is left. Another process that writes
+    the same file waits meanwhile.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _beside(path)
-    try:
-        yield temporary
-        sync(temporary)
-        temporary.replace(path)
+    with naming(path, temporary), _held(temporary):
+        try:
+            yield temporary
+            sync(temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
         sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -53,17 +60,28 @@ def complete_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process works in a folder this way; a killed one does not count."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a") as file:
-        # Of this process alone: the workers that it forks do not hold the lock after its death.
-        fcntl.lockf(file, fcntl.LOCK_EX)
-        yield
+    """Wait until no other process works in a folder this way; a killed one does not count.
+
+    The folder may be deleted meanwhile.
+    """
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            file = (folder / "lock").open("a")
+        except FileNotFoundError:  # Just deleted; see below.
+            continue
+        with file:
+            # Of this process alone: the workers that it forks do not hold it after its death.
+            fcntl.lockf(file, fcntl.LOCK_EX)
+            # The one before may have deleted the folder.
+            if _is_at(folder / "lock", file.fileno()):
+                yield
+                return
 
 
 def append_line(path: Path, line: str) -> None:
     """Add a line to a file, behind one that a crash cut short; it is on the disk then."""
-    with path.open("a+b") as file:
+    with naming(path), path.open("a+b") as file:
         end = file.seek(0, os.SEEK_END)
         file.seek(max(end - 1, 0))
         cut = file.read(1) not in (b"", b"\n")
@@ -76,6 +94,48 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 with plain newlines, complete or not at all."""
     with complete_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+@contextmanager
+def _held(temporary: Path) -> Iterator[None]:
+    """Have an empty file that no other process holds until the block ends; make it, if needed."""
+    while True:
+        file = os.open(temporary, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with suppress(OSError):  # Some file systems know no locks.
+                fcntl.flock(file, fcntl.LOCK_EX)
+            # Whoever held it until now has given it its final name, or deleted it.
+            if _is_at(temporary, file):
+                os.ftruncate(file, 0)
+                yield
+                return
+        finally:
+            # Not left to the closing: a forked copy of this process may have it open, too.
+            with suppress(OSError):
+                fcntl.flock(file, fcntl.LOCK_UN)
+            os.close(file)
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
+    """Say that `path` does not fit on the disk where the system names no file, or `temporary`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NAMELESS or error.filename not in (None, str(temporary)):
+            raise
+        what = error.strerror or ""
+        if error.errno == errno.ENOSPC:
+            free = shutil.disk_usage(path.parent).free
+            what += f"; it needs more than the {free:,} bytes that are free"
+        raise OSError(error.errno, what, str(path)) from error
 
 
 def _beside(path: Path) -> Path:

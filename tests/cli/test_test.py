@@ -91,6 +91,30 @@ def test_what_was_scored_before_an_interruption_is_not_scored_again(
     assert out.read_bytes() == whole.read_bytes()
 
 
+def test_what_a_crash_left_of_the_first_answer_is_no_hindrance(
+    run: Run, checkpoint: Path, index: Path
+) -> None:
+    out = index.parent / "scores.npz"
+    unfinished = index.parent / "scores.npz.unfinished"
+    unfinished.mkdir()
+    (unfinished / ".0123456789abcdef.partial.txt").touch()
+    (unfinished / "lock").touch()
+    assert run("test", checkpoint, index, "--out", out, "--crops", 1, "--snippets", 3) == 0
+    assert out.exists()
+    assert not unfinished.exists()
+
+
+def test_answers_of_somebody_else_are_not_touched(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unfinished = index.parent / "scores.npz.unfinished"
+    unfinished.mkdir()
+    (unfinished / "notes.txt").write_text("mine")
+    assert run("test", checkpoint, index, "--out", index.parent / "scores.npz") == 2
+    assert "holds something that is not ours" in capsys.readouterr().err
+    assert (unfinished / "notes.txt").read_text() == "mine"
+
+
 def test_ten_crops_take_the_highest_logit_or_the_mean(
     run: Run, checkpoint: Path, index: Path
 ) -> None:

@@ -1,7 +1,6 @@
 """`marey test`."""
 
 import json as json_module
-import shutil
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -74,8 +73,8 @@ def test(
     from marey.allocator import keep_freed_memory
     from marey.backends import EXPORTED, ExportedRunner, Runner, facts_of, read_exported, runner_of
     from marey.data import Source, Videos, flow_source
-    from marey.durable import write_text
-    from marey.evaluation import Views, save_scores, score_index
+    from marey.durable import alone_in, write_text
+    from marey.evaluation import Views, discard, save_scores, score_index
     from marey.flow import stored_method
     from marey.index import read_index
     from marey.models import load_named
@@ -114,7 +113,7 @@ def test(
         meta["flow"] = stored_method(flow) if flow else "dis"
     elif flow or on_the_fly:
         raise UsageError(f"{model} looks at {facts.modality}, not at flow; leave flow out")
-    with progress_bar(quiet=quiet) as bar:
+    with alone_in(unfinished), progress_bar(quiet=quiet) as bar:
         task = bar.add_task("testing", total=len(videos.entries))
         scores, failures = score_index(
             runner,
@@ -126,10 +125,10 @@ def test(
             each=lambda entry: bar.advance(task),
             source=source,
         )
-    save_scores(scores, out)
-    figures = {"scores": str(out), **_figures(scores, facts.fusion)}
-    write_text(out.with_suffix(".json"), json_module.dumps(figures, indent=2) + "\n")
-    shutil.rmtree(unfinished)
+        save_scores(scores, out)
+        figures = {"scores": str(out), **_figures(scores, facts.fusion)}
+        write_text(out.with_suffix(".json"), json_module.dumps(figures, indent=2) + "\n")
+        discard(unfinished)
     if json:
         print(json_module.dumps(figures, indent=2))
     else:

@@ -19,6 +19,7 @@ from ._scores import Scores as Scores
 from ._scores import load_scores as load_scores
 from ._scores import save_scores as save_scores
 from ._scoring import Failure as Failure
+from ._scoring import discard as discard
 from ._scoring import score_index as score_index
 from ._streams import describe as describe
 from ._streams import fuse_streams as fuse_streams

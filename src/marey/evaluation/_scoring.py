@@ -2,9 +2,9 @@
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,15 @@ from torch import Tensor
 
 from marey.backends import Runner
 from marey.data import Source, Videos, part_of
-from marey.durable import complete_file
+from marey.durable import complete_file, write_text
 from marey.errors import UsageError, VideoError
 from marey.index import Entry, Index
 
 from ._scores import Scores
 from ._views import Views, score_snippets, snippets_of
+
+_OWNER = "question.txt"
+"""Tells in the folder of answers which question they are to."""
 
 Answers = Mapping[str, Float32[np.ndarray, " Y"]]
 
@@ -48,7 +51,7 @@ def score_index(
 
     Each video's answer is kept in the folder `unfinished` until `discard` removes it, so an
     interrupted run goes on where it was. The folder belongs to one question: another model,
-    index or way of looking starts it anew.
+    index or way of looking starts it anew. Work in it within `alone_in`.
 
     Args:
         model: A network from `runner_of`, or one in eval mode.
@@ -127,15 +130,31 @@ def _decoded_ahead(
 
 def _claim(folder: Path, question: dict[str, Any]) -> None:
     """Make the folder, emptied if it holds answers to another question."""
-    name = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
-    owner = folder / "question.txt"
-    if folder.exists() and not owner.exists() and any(folder.iterdir()):
+    question_hash = hashlib.sha256(json.dumps(question, sort_keys=True).encode()).hexdigest()
+    owner = folder / _OWNER
+    names = [path.name for path in folder.iterdir()] if folder.exists() else []
+    # A crash may have left the beginning of our own, whose name is hidden.
+    if not owner.exists() and any(name != "lock" and name[0] != "." for name in names):
         raise UsageError(f"{folder}: holds something that is not ours; move it or choose another")
-    if owner.exists() and owner.read_text() != name:
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with complete_file(owner) as temporary:
-        temporary.write_text(name)
+    if owner.exists() and owner.read_text() != question_hash:
+        _empty(folder)
+    write_text(owner, question_hash)
+
+
+def discard(unfinished: Path) -> None:
+    """Delete the folder of answers that are no longer needed."""
+    _empty(unfinished)
+    with suppress(OSError):  # Another process may be waiting for its turn there.
+        (unfinished / "lock").unlink(missing_ok=True)
+        unfinished.rmdir()
+
+
+def _empty(folder: Path) -> None:
+    """Delete the answers, and whose they were last, so that what a crash leaves is still ours."""
+    for file in folder.iterdir():
+        if file.name not in (_OWNER, "lock"):
+            file.unlink()
+    (folder / _OWNER).unlink()
 
 
 def _paths(index: Index) -> list[list[Any]]:

@@ -1,7 +1,9 @@
 """Rows of numbers on the disk, more of them than memory should hold."""
 
+import fcntl
 import os
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -10,6 +12,8 @@ from typing import BinaryIO
 import numpy as np
 from jaxtyping import Float32
 
+from marey.durable import naming
+
 _AT_ONCE = 4096  # Rows that are read at once.
 
 
@@ -17,18 +21,14 @@ class Rows:
     """Rows of as many 32-bit floats each, added at the end; a torn last row does not count.
 
     Args:
-        path: The file, which is taken up again; a nameless one unless given.
+        path: The file, which is taken up again; a nameless one unless given, and where another
+            process has it.
         width: Numbers of a row.
     """
 
     def __init__(self, path: Path | None, *, width: int) -> None:
-        self._path = path
         self._width = width
-        if path is None:
-            self._file: BinaryIO = TemporaryFile()  # noqa: SIM115 - closed by the block.
-            return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
+        self._path, self._file = _taken_up(path)
 
     def __len__(self) -> int:
         return self._file.seek(0, os.SEEK_END) // (4 * self._width)
@@ -48,18 +48,23 @@ class Rows:
 
     def add(self, row: Float32[np.ndarray, " Y"]) -> None:
         """Write a row behind the others."""
-        self._file.write(row.astype(np.float32).tobytes())
+        with self._writing():
+            self._file.write(row.astype(np.float32).tobytes())
 
     def flush(self) -> None:
         """Hand the rows to the disk."""
-        self._file.flush()
-        if self._path is not None:
-            os.fsync(self._file.fileno())
+        with self._writing():
+            self._file.flush()
+            if self._path is not None:
+                os.fsync(self._file.fileno())
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return naming(self._path) if self._path else nullcontext()
 
     def remove(self) -> None:
         """Delete the file."""
         if self._path is not None:
-            self._path.unlink()
+            self._path.unlink(missing_ok=True)
 
     def __enter__(self) -> "Rows":
         return self
@@ -70,4 +75,21 @@ class Rows:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with self._writing():
+            self._file.close()
+
+
+def _taken_up(path: Path | None) -> tuple[Path | None, BinaryIO]:
+    """Return a file for this process alone, and its path if it has one."""
+    if path is None:
+        return None, TemporaryFile()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a+b")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None, TemporaryFile()
+    except OSError:  # Some file systems know no locks.
+        pass
+    return path, file
