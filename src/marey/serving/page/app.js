@@ -222,7 +222,7 @@ async function begin() {
   const model = await (await ask("/v1/model")).json();
   $("token").hidden = true;
   $("add").hidden = false;
-  $("model").textContent = `What is done in a video, and when. ${model.name}, ${model.classes.length} actions.`;
+  $("model").textContent = `What is done in a video, and when. The network ${model.name} knows ${model.classes.length} actions.`;
   const { bytes, seconds } = model.limits;
   largest = bytes;
   const size = bytes >= 1e6 ? `${Math.floor(bytes / 1e6)} MB` : `${Math.floor(bytes / 1e3)} kB`;
