@@ -2,6 +2,7 @@
 
     python benchmarks/damage.py                     # 300 files
     python benchmarks/damage.py --seeds 30          # every kind of damage ten times as often
+    python benchmarks/damage.py --more              # five more containers; some hide much
     python benchmarks/damage.py --folder clips      # videos that are sound: none may be unusable
 
 The truth is what plain PyAV decodes, going on after errors: a file is changed if its frames are
@@ -16,7 +17,7 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import av
@@ -34,6 +35,13 @@ CONTAINERS = {
     "webm": ("webm", "libvpx-vp9", 0),
     "transport stream": ("ts", "libx264", 2),
     "flv": ("flv", "flv1", 0),
+}
+MORE = {
+    "webm of vp8": ("webm", "libvpx", 0),
+    "windows media": ("wmv", "wmv2", 0),
+    "program stream": ("mpg", "mpeg2video", 2),
+    "mkv of mpeg-4": ("mkv", "mpeg4", 0),
+    "avi of h.264": ("avi", "libx264", 0),
 }
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -116,13 +124,15 @@ DAMAGE: tuple[Damage, ...] = (
 )
 
 
-def films(folder: Path) -> Iterator[tuple[str, Path]]:
+def films(
+    folder: Path, containers: Mapping[str, tuple[str, str, int]] = CONTAINERS
+) -> Iterator[tuple[str, Path]]:
     """Write a film of 100 frames into each container, and give its name."""
     chance = np.random.default_rng(0)
     rows, columns = np.mgrid[:120, :160]
     waves = [np.sin(rows / a + columns / b) for a, b in ((23, 31), (41, -17), (-29, 53))]
     still = 128 + 90 * np.stack(waves, axis=-1)
-    for name, (suffix, codec, b_frames) in CONTAINERS.items():
+    for name, (suffix, codec, b_frames) in containers.items():
         path = folder / f"{name}.{suffix}"
         with av.open(str(path), "w") as output:
             stream = output.add_stream(codec, rate=25)
@@ -221,11 +231,17 @@ class Tally:
         return not self.wrong and 100 * len(self.missed) <= changed
 
 
-def mutate(tally: Tally, *, times: int, damage: tuple[Damage, ...] = DAMAGE) -> None:
+def mutate(
+    tally: Tally,
+    *,
+    times: int,
+    damage: tuple[Damage, ...] = DAMAGE,
+    containers: Mapping[str, tuple[str, str, int]] = CONTAINERS,
+) -> None:
     """Judge each kind of damage to each container, `times` times, and what is no video."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sound = [(kind, path, lenient(path)) for kind, path in films(folder)]
+        sound = [(kind, path, lenient(path)) for kind, path in films(folder, containers)]
         for kind, path, _ in sound:
             tally.sound(kind, path)
         for kind, data in no_videos(random.Random(0)):  # noqa: S311
@@ -259,13 +275,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, help="judge these videos, damaging none")
     parser.add_argument("--seeds", type=int, default=3, help="files of each kind (3)")
+    parser.add_argument("--more", action="store_true", help="take five other containers")
     arguments = parser.parse_args()
     av.logging.set_level(None)
     tally = Tally()
     if arguments.folder:
         survey(tally, arguments.folder)
     else:
-        mutate(tally, times=arguments.seeds)
+        mutate(tally, times=arguments.seeds, containers=MORE if arguments.more else CONTAINERS)
     sys.exit(not tally.told())
 
 

@@ -9,6 +9,7 @@ from flow_films import DIS, TSN, StopError, again, film, index_of, ledger, tree
 
 from marey.errors import VideoError
 from marey.extraction import Extracted, Extraction, extract
+from marey.extraction._ledger import line_of, read_ledger
 from marey.flow import open_flow
 from marey.index import Index
 
@@ -46,6 +47,18 @@ def test_a_last_line_cut_short_says_nothing(three: Index, ready: Path, kept: Pat
     told = again(three, DIS, kept)
     assert (told.made, told.kept) == (["text.avi"], ["a.avi", "walk/b.mp4"])
     assert tree(kept) == tree(ready)
+
+
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    "line", ["[]", '{"video": ["a.avi"]}', '{"video": 3, "status": "ok"}', "[" * 100_000]
+)
+def test_a_line_of_something_else_says_nothing(line: str, tmp_path: Path) -> None:
+    row = Extracted("a.avi", "ok", "", 3, 9, 7)
+    path = tmp_path / "ledger.jsonl"
+    of_lists = line_of(row).replace('"a.avi"', '["b.avi"]')
+    path.write_text("\n".join([line, of_lists, line_of(row), line]))
+    assert read_ledger(path) == {"a.avi": row}
 
 
 @pytest.mark.usefixtures("here")

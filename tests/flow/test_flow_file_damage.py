@@ -1,6 +1,7 @@
 """Damage, and files of others, never come out as flow."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,8 @@ def test_the_smallest_file_of_another_program_that_says_all_is_read(tmp_path: Pa
         ("{}", "its tag MAREY_FLOW cannot be read: 'flow'"),
         (about(flow={"method": "dis"}), "its tag MAREY_FLOW cannot be read.*parameters"),
         (about(of="many"), "its tag MAREY_FLOW cannot be read"),
+        (about(of=math.inf), "its tag MAREY_FLOW cannot be read"),
+        (about(source_bytes=math.inf), "its tag MAREY_FLOW cannot be read"),
         (about(pairs=[None]), "its tag MAREY_FLOW cannot be read"),
         (
             about(flow={"method": "dis", "parameters": {}, "height": 8, "width": 40}),

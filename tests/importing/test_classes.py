@@ -55,6 +55,7 @@ def test_numbers_are_no_part_of_names(
         (b"1 run\n3 sit\n", "'sit' has number 3 where 2 was expected"),
         (b"2 run\n3 sit\n", "'run' has number 2 where 1 was expected"),
         (b"\xff\xfe", "not UTF-8"),
+        (b"9" * 5000 + b" run\n" + b"9" * 5000 + b" run\n", "names 1 classes twice"),
         (b"path,label\n", "names no video"),
     ],
 )

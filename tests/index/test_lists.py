@@ -88,6 +88,23 @@ def test_labels_that_count_from_one_are_refused(tmp_path: Path) -> None:
         prepare_tsn_list(tmp_path / "train.txt")
 
 
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("1000000", "label 1000000; labels go up to 999999"),
+        ("9" * 18, "labels go up to 999999"),
+        ("9" * 5000, "expected `path frames label`"),
+    ],
+)
+def test_a_label_that_no_list_can_mean_is_refused_at_once(
+    label: str, message: str, tmp_path: Path
+) -> None:
+    """Without names there is a class for each number up to it."""
+    (tmp_path / "train.txt").write_text(f"a.mp4 10 {label}\n")
+    with pytest.raises(IndexFileError, match=message):
+        prepare_tsn_list(tmp_path / "train.txt")
+
+
 def test_listed_videos_that_are_missing_are_named(tmp_path: Path) -> None:
     tree(tmp_path, "a.mp4")
     (tmp_path / "train.txt").write_text("a.mp4 10 0\nb c.mp4 10 1\n")

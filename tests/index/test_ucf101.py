@@ -125,6 +125,11 @@ def test_what_is_wrong_in_the_lists_is_told_at_once(tmp_path: Path) -> None:
     ]
 
 
+def test_a_label_of_too_many_digits_is_part_of_no_name(tmp_path: Path) -> None:
+    train = [*TRAIN, f"Hammering/v_Hammering_g01_c02.avi {'9' * 5000}"]
+    assert prepare_ucf101(ucf(tmp_path, train=train)).missing[0].endswith("9" * 100)
+
+
 def test_a_video_in_both_lists_is_refused(tmp_path: Path) -> None:
     test = ["Hammering/v_Hammering_g08_c01.avi"]
     with pytest.raises(IndexFileError, match=r"in both train and test \(see trainlist01"):

@@ -4,6 +4,7 @@ import pickle
 import random
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -140,6 +141,58 @@ def test_a_damaged_network_is_refused(tmp_path: Path) -> None:
         path.write_bytes(damaged)
         with pytest.raises(CheckpointError, match=r"model\.safetensors"):
             load_model(path)
+
+
+SAYS = {
+    "model": "tsn_efficientnet_lite0",
+    "keywords": {"num_classes": 3},
+    "classes": CLASSES,
+    "preprocessing": {"colour": "rgb", "mean": [127.0], "std": [128.0]},
+    "fusion": {},
+    "recipe": {},
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": 3},
+        {"model": "tsn_unheard_of"},
+        {"keywords": [3]},
+        {"keywords": {"num_classes": 10**12}},
+        {"keywords": {}},
+        {"classes": "abc"},
+        {"classes": [1, 2, 3]},
+        {"preprocessing": ["rgb"]},
+        {"preprocessing": {"colour": "rgb", "mean": "127", "std": [128.0]}},
+        {"preprocessing": {"colour": "grey", "mean": [127.0], "std": [128.0]}},
+        {"preprocessing": {"colour": "rgb", "mean": [127.0], "std": [128.0], "pace": 0}},
+        {"preprocessing": {"colour": "rgb", "mean": [127.0], "std": [128.0], "flow": 1}},
+        {"fusion": ["tsn"]},
+        {"fusion": {"tsn": "much"}},
+        {"recipe": None},
+    ],
+)
+def test_a_file_that_says_something_else_than_a_checkpoint_is_refused(
+    change: dict[str, Any], tmp_path: Path
+) -> None:
+    """No network is built first, which could be larger than the memory."""
+    path = tmp_path / "model.safetensors"
+    save_tensors(path, {"weight": torch.zeros(1)}, SAYS | change)
+    with pytest.raises(CheckpointError, match=r"model\.safetensors does not fit"):
+        load_model(path)
+
+
+def test_metadata_nested_too_deep_are_damage(tmp_path: Path, monkeypatch: Any) -> None:
+    path = tmp_path / "model.safetensors"
+    plain = json.dumps
+    monkeypatch.setattr(
+        json, "dumps", lambda value, **how: plain(value, **how).replace('"deep"', "[" * 100_000)
+    )
+    save_tensors(path, {"weight": torch.zeros(1)}, {"a": "deep"})
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_tensors(path)
 
 
 class Trap:

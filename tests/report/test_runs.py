@@ -46,6 +46,13 @@ def test_a_line_cut_short_and_figures_that_are_none_are_left_out(tmp_path: Path)
     assert run.loss[0].points == ((1, 1),)
 
 
+def test_figures_beyond_all_bounds_are_left_out(tmp_path: Path) -> None:
+    huge = "1" + "0" * 400
+    lines = f'{{"step": {huge}, "loss": 1}}\n{{"step": 1, "loss": {huge}}}\n'
+    (tmp_path / "log.jsonl").write_text(lines + '{"step": 2, "loss": 0.5}\n')
+    assert load_run(tmp_path).loss[0].points == ((2.0, 0.5),)
+
+
 def test_a_long_run_is_thinned_to_means_of_neighbours(tmp_path: Path) -> None:
     rows: list[object] = [{"step": step, "loss": float(step)} for step in range(1, 1201)]
     points = load_run(logged(tmp_path / "run", rows)).loss[0].points

@@ -9,6 +9,7 @@ import pytest
 from marey.errors import UsageError
 from marey.index import Index, read_index
 from marey.training import gather_clips
+from marey.training._gather import read_verdicts
 
 Snapshot = dict[Path, tuple[int, int]]
 
@@ -125,6 +126,14 @@ def test_a_search_that_was_cut_short_goes_on(
     gather_clips(folder, tmp_path / "out")
     assert len(counted) == 4
     assert (tmp_path / "out" / "index.csv").exists()
+
+
+@pytest.mark.parametrize("line", [b"[]", b"{}", b"\xff", b'{"path": ["a"]}', b"[" * 100_000])
+def test_lines_of_something_else_say_nothing(line: bytes, tmp_path: Path) -> None:
+    row = b'{"path": "a", "stamp": "1 2", "status": "ok", "reason": "", "frames": 3}'
+    path = tmp_path / "checked.jsonl"
+    path.write_bytes(b"\n".join([line, row, line]))
+    assert read_verdicts(path).keys() == {"a"}
 
 
 def test_other_clips_than_a_run_began_with_are_refused(folder: Path, tmp_path: Path) -> None:

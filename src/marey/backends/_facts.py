@@ -86,7 +86,7 @@ def facts_in(strings: Mapping[str, str], *, file: object) -> Facts:
             weights_sha256=strings["weights_sha256"],
             precision=strings["precision"],
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{file} does not say how it wants its input, so `marey export` did not write it; "
             "export the network again from its checkpoint"

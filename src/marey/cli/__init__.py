@@ -88,7 +88,7 @@ def _check_tables(recipe: Path) -> None:
     """Refuse tables that name no command; cyclopts would skip them without a word."""
     try:
         tables = tomllib.loads(recipe.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{recipe}: not a TOML file: {error}") from error
     commands = [name for name in app if not name.startswith("-")]
     for table in tables:

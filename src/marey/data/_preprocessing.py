@@ -42,12 +42,29 @@ def preprocessing_of(stored: Mapping[str, Any]) -> Preprocessing:
     """Return what `dataclasses.asdict` and JSON made lists of.
 
     Raises:
-        TypeError: Names are missing, or unknown.
+        TypeError: Names are missing, or unknown, or values of another kind.
     """
+    if not isinstance(stored, Mapping):
+        raise TypeError(f"the preprocessing is {stored!r:.50}")
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stored.items()
     }
-    return Preprocessing(**values)
+    preprocessing = Preprocessing(**values)
+    wrong = [name for name, value in values.items() if not _is_possible(name, value)]
+    if wrong:
+        raise TypeError(f"the {wrong[0]} of the preprocessing is {values[wrong[0]]!r:.50}")
+    return preprocessing
+
+
+def _is_possible(name: str, value: Any) -> bool:
+    if name == "colour":
+        return value in ("rgb", "bgr")
+    if name == "flow":
+        return isinstance(value, str)
+    if name in ("mean", "std"):
+        numbers = value if isinstance(value, tuple) else ()
+        return bool(numbers) and all(isinstance(number, int | float) for number in numbers)
+    return isinstance(value, int) and value > 0
 
 
 def normalise(

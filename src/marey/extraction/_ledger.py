@@ -7,10 +7,15 @@ from pathlib import Path
 from marey.durable import write_text
 from marey.errors import UsageError, VideoError
 from marey.flow import SETTINGS, FlowReader, making_of
+from marey.lines import whole_rows
 
 from ._task import Extracted, Extraction, Task, bytes_of, result_of, wanted
 
 LEDGER = "ledger.jsonl"
+_KINDS = {
+    **dict.fromkeys(("video", "status", "reason"), str),
+    **dict.fromkeys(("pairs", "bytes", "source_bytes"), int),
+}
 
 
 def refuse_others(folder: Path, extraction: Extraction) -> None:
@@ -52,16 +57,13 @@ def _settings(extraction: Extraction) -> str:
 
 
 def read_ledger(file: Path) -> dict[str, Extracted]:
-    """Return what earlier runs say of each video; a line cut short by a crash says nothing."""
+    """Return what earlier runs say of each video; a damaged line says nothing."""
     rows: dict[str, Extracted] = {}
     if not file.exists():
         return rows
-    for line in file.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = Extracted(**json.loads(line))
-        except (ValueError, TypeError):
-            continue
-        rows[row.video] = row
+    for row in whole_rows(file):
+        if {name: type(value) for name, value in row.items()} == _KINDS:
+            rows[row["video"]] = Extracted(**row)
     return rows
 
 

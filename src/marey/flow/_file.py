@@ -163,7 +163,7 @@ class FlowReader:
             )
             self.source_bytes = int(about["source_bytes"])
             self.reason = str(about["reason"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise VideoError(f"{path}: its tag {_TAG} cannot be read: {error}") from error
         if size != (2 * self.making.height, self.making.width):
             raise VideoError(f"{path}: its tag {_TAG} is of pictures of another size")

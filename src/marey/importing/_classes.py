@@ -7,7 +7,7 @@ from pathlib import Path
 from marey.errors import UsageError
 from marey.index import read_index
 
-_NUMBERED = re.compile(r"(\d+)\s+(\S.*)")
+_NUMBERED = re.compile(r"([0-9]{1,18})\s+(\S.*)")
 
 
 def read_classes(path: Path) -> tuple[str, ...]:

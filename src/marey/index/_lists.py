@@ -14,6 +14,9 @@ from ._index import Entry, Index, repeated
 from ._index_file import read_index
 from ._problems import refuse
 
+_MOST_DIGITS = 18
+_MOST_CLASSES = 1_000_000
+
 
 def prepare_csv(table: Path, *, root: Path | None = None) -> Prepared:
     """Return the index of the videos in a CSV table that are there.
@@ -78,12 +81,15 @@ def _parsed(
             problems.append(f"{where}: {path!r} has {frames} frames; a video has at least 1")
         elif int(label) < 0:
             problems.append(f"{where}: label {label}; labels count from 0")
+        elif int(label) >= _MOST_CLASSES:
+            problems.append(f"{where}: label {label}; labels go up to {_MOST_CLASSES - 1}")
         else:
             yield where, int(label), Entry(path.replace("\\", "/"), label, split)
 
 
 def _is_number(text: str) -> bool:
-    return text.isascii() and text.removeprefix("-").isdigit()
+    # Python converts no more than some thousand digits.
+    return text.isascii() and text.removeprefix("-").isdigit() and len(text) <= _MOST_DIGITS
 
 
 def _names(path: Path) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from ._found import (
 )
 from ._problems import nearest, refuse
 
-_LINE = re.compile(r"\s*(?P<name>.*?\S)(?:\s+(?P<number>\d+))?\s*")
+_LINE = re.compile(r"\s*(?P<name>.*?\S)(?:\s+(?P<number>[0-9]{1,18}))?\s*")
 _GROUP = re.compile(r"v_(?P<group>.+_g\d+)_c\d+", re.IGNORECASE)
 
 

@@ -17,6 +17,15 @@ from ._tensors import load_tensors_and_hash, save_tensors
 from ._tsn import TSN
 from ._zoo import build_model, channels_last
 
+_KINDS = {
+    "model": str,
+    "keywords": dict,
+    "classes": list,
+    "preprocessing": dict,
+    "fusion": dict,
+    "recipe": dict,
+}
+
 
 def save_checkpoint(
     model: TSN | OFF,
@@ -79,9 +88,11 @@ def load_model(path: Path | str) -> TSN | OFF:
     path = Path(path)
     weights, metadata, sha256 = load_tensors_and_hash(path)
     try:
+        _require_kinds(metadata)
+        preprocessing = preprocessing_of(metadata["preprocessing"])
         model = _blank(metadata["model"], metadata["keywords"])
         model.load_state_dict({name: _full(weights[name]) for name in weights}, assign=True)
-        model.preprocessing = preprocessing_of(metadata["preprocessing"])
+        model.preprocessing = preprocessing
         model.classes = tuple(metadata["classes"])
         model.fusion = metadata["fusion"]
         model.recipe = metadata["recipe"]
@@ -92,6 +103,21 @@ def load_model(path: Path | str) -> TSN | OFF:
             f"marey wrote it: {error}"
         ) from error
     return channels_last(model).eval()
+
+
+def _require_kinds(metadata: Mapping[str, Any]) -> None:
+    """Raise TypeError or KeyError if a file says something else than `save_checkpoint` does."""
+    for name, kind in _KINDS.items():
+        if not isinstance(metadata[name], kind):
+            raise TypeError(f"its {name} is {metadata[name]!r:.50}")
+    classes, fusion = metadata["classes"], metadata["fusion"]
+    if not all(isinstance(name, str) for name in classes):
+        raise TypeError("a class without a name")
+    if not all(isinstance(weight, int | float) for weight in fusion.values()):
+        raise TypeError(f"its fusion is {fusion!r:.50}")
+    # Before a network is made that may be larger than any memory.
+    if metadata["keywords"]["num_classes"] != len(classes):
+        raise TypeError(f"{len(classes)} names of classes for another number of them")
 
 
 def _blank(name: str, keywords: Mapping[str, Any]) -> TSN | OFF:

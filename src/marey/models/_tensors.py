@@ -91,7 +91,7 @@ def load_tensors_and_hash(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]
         tensors = safetensors.torch.load(data)
         text = json.loads(data[8:end])["__metadata__"][_KEY]
         metadata = json.loads(text)["metadata"]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise damaged from error
     return tensors, metadata, tensors_sha256
 

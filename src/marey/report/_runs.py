@@ -1,6 +1,5 @@
 """What training runs say of themselves."""
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from marey.errors import UsageError
+from marey.lines import whole_rows
 
 _MOST_POINTS = 300
+_MOST = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +64,14 @@ def load_run(folder: Path) -> Run:
 
 def _rows(log: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the lines that are whole; the last of a run under way may not be."""
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-        try:
-            row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict) and isinstance(row.get("step"), int):
+    for row in whole_rows(log):
+        # No number of steps or figure that a float cannot hold.
+        if isinstance(row.get("step"), int) and all(map(_is_moderate, row.values())):
             yield row
+
+
+def _is_moderate(value: Any) -> bool:
+    return not isinstance(value, int) or abs(value) < _MOST
 
 
 def _curves(
