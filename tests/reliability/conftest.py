@@ -48,7 +48,8 @@ def whole(
 
     def whole(command: str) -> Tree:
         if command not in found:
-            folder = tmp_path_factory.mktemp("whole")
+            # As deep as where the tests run it: an index has paths from its own place.
+            folder = tmp_path_factory.mktemp("whole") / "at"
             ended = marey.run(*data.words(command), at=folder)
             assert ended.code == 0, ended.said
             found[command] = tree(folder)

@@ -66,7 +66,7 @@ def test_a_full_disk_is_told_and_the_command_goes_on_when_there_is_room(
 ) -> None:
     number = 1 if command in ("prepare", "export") else random.Random().randint(1, 3)
     fault = f"write:{number}:ENOSPC"
-    assert breaks(marey, data.words(command), tmp_path, fault, whole(command)), fault
+    assert breaks(marey, data.words(command), tmp_path / "at", fault, whole(command)), fault
 
 
 @pytest.fixture

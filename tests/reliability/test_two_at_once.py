@@ -14,11 +14,12 @@ def test_two_runs_at_once_leave_what_one_leaves(
     marey: Server, data: Data, whole: Callable[[str], Tree], tmp_path: Path, command: str
 ) -> None:
     words = data.words(command)
-    both = [marey.start(*words, at=tmp_path) for _ in range(2)]
+    folder = tmp_path / "at"
+    both = [marey.start(*words, at=folder) for _ in range(2)]
     ended = [run.ended() for run in both]
     assert [run.code for run in ended] == [0, 0], [run.said for run in ended]
-    assert tree(tmp_path) == whole(command)
-    assert not half_files(tmp_path)
+    assert tree(folder) == whole(command)
+    assert not half_files(folder)
     if command == "flow":
         made = Counter(path for run in ended for path in run.named if path.suffix == ".mkv")
         assert set(made.values()) == {1}
