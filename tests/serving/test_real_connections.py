@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import httpx2
@@ -18,7 +18,7 @@ from services import Served, served
 
 pytestmark = pytest.mark.slow
 
-LIMIT = 1 << 20
+LIMIT = 1 << 18
 FORM = b"Content-Type: multipart/form-data; boundary=b\r\n"
 PART = b'--b\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r\n\r\n'
 
@@ -26,7 +26,7 @@ PART = b'--b\r\nContent-Disposition: form-data; name="video"; filename="a.mp4"\r
 @pytest.fixture(scope="module")
 def server(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     state = tmp_path_factory.mktemp("real") / "state"
-    with served(checkpoint, state, "--max-bytes", str(LIMIT), "--queue", "4") as server:
+    with served(checkpoint, state, "--max-bytes", str(LIMIT)) as server:
         yield server.warm()
 
 
@@ -70,9 +70,9 @@ def dropped(server: Served, number: int) -> None:
     kind = (b"", FORM)[number // 2 % 2]
     connection = server.socket()
     connection.sendall(
-        head(path, b"Content-Length: 900000", kind)
+        head(path, b"Content-Length: 250000", kind)
         if kind
-        else head(path, b"Content-Length: 900000")
+        else head(path, b"Content-Length: 250000")
     )
     connection.sendall(
         (PART if kind else b"") + os.urandom(random.Random(number).randrange(200_000))
@@ -85,13 +85,14 @@ def dropped(server: Served, number: int) -> None:
 def test_clients_that_go_away_leave_no_file_descriptor_or_thread(server: Served) -> None:
     for number in range(20):  # Threads are made as they are first needed.
         dropped(server, number)
-    for _ in range(8):
-        assert server.client.post("/v1/jobs", content=b"").status_code == 422
-    time.sleep(2)
+    empty = ["jobs", "lock", "uploads"]
+    assert settled(lambda: server.held()[2], empty) == empty
     before = server.held()
     for number in range(100):
         dropped(server, number)
-    assert settled(server.held, before) == before
+        if number % 20 == 19:  # Not so many at once that some are turned away unheard.
+            assert settled(server.held, before) == before
+    assert server.log.read_text().count(" 400 ") >= 100
     assert server.client.post("/v1/predict", content=b"no video").status_code == 422
 
 
@@ -108,7 +109,7 @@ LIES: dict[str, tuple[bytes, Callable[[], Iterable[bytes]], set[int]]] = {
     ),
     "too long in tiny chunks": (
         head("/v1/predict", b"Transfer-Encoding: chunked"),
-        lambda: (b"".join(chunked([bytes(16)] * 70_000)),),
+        lambda: (b"".join(chunked([bytes(16)] * 17_000)),),
         {413},
     ),
     "too long by a form": (
@@ -166,11 +167,8 @@ def test_bodies_that_lie_are_refused_and_take_no_memory(server: Served) -> None:
         all_of_them()
     grown = server.memory() - before
     assert grown < 1 << 20
-    assert settled(lambda: server.held()[2], ["jobs", "lock", "uploads"]) == [
-        "jobs",
-        "lock",
-        "uploads",
-    ]
+    empty = ["jobs", "lock", "uploads"]
+    assert settled(lambda: server.held()[2], empty) == empty
 
 
 def test_an_upload_that_says_nothing_more_is_given_up(server: Served) -> None:
@@ -184,7 +182,7 @@ def test_an_upload_that_says_nothing_more_is_given_up(server: Served) -> None:
 
 def test_an_upload_that_comes_byte_by_byte_is_given_up(server: Served) -> None:
     with server.socket() as connection:
-        connection.sendall(head("/v1/jobs", b"Content-Length: 900000"))
+        connection.sendall(head("/v1/jobs", b"Content-Length: 250000"))
         connection.settimeout(0.5)
         answer = b""
         for _ in range(240):
@@ -219,30 +217,20 @@ def test_steps_up_that_no_client_takes_away_lead_nowhere(server: Served, path: s
         assert told(server, asked, []) == 404
 
 
-def test_a_full_queue_turns_away_without_reading_or_growing(server: Served, clip: Path) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        stop = threading.Event()
-
-        def keep_asking() -> None:
-            while not stop.is_set():
-                server.client.post("/v1/predict", content=clip.read_bytes())
-
-        asking = [pool.submit(keep_asking) for _ in range(4)]
-        refused = 0
-        before = 0
-        with httpx2.Client(base_url=server.address, timeout=60) as other:
-            for number in range(400):
-                answer = other.post("/v1/predict", content=bytes(LIMIT // 2))
-                if answer.status_code == 503:
-                    refused += 1
-                    assert int(answer.headers["retry-after"]) > 0
-                before = server.memory() if number == 100 else before
+def test_a_full_queue_turns_away_without_growing(server: Served) -> None:
+    body = bytes(LIMIT // 2)
+    with ExitStack() as held:
+        for _ in range(32):
+            waiting = held.enter_context(server.socket())
+            waiting.sendall(head("/v1/predict", b"Content-Length: 1000") + b"x")
+        asked = [server.client.post("/v1/predict", content=body) for _ in range(50)]
+        before = server.memory()
+        asked += [server.client.post("/v1/predict", content=body) for _ in range(200)]
         grown = server.memory() - before
-        stop.set()
-        for one in asking:
-            one.result()
-    assert refused > 200
-    assert grown < 4 << 20
+    refused = [answer for answer in asked if answer.status_code == 503]
+    assert len(refused) > 200
+    assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
+    assert grown < 1 << 20
 
 
 def test_the_server_listens_at_no_other_address_than_it_says(server: Served) -> None:
