@@ -72,13 +72,14 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._count = 0
+        paths = (TESTS, TESTS / "training")
         self._process = subprocess.Popen(
             [sys.executable, str(Path(__file__).with_name("breaking_marey.py"))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ
             | {
-                "PYTHONPATH": f"{TESTS}:{TESTS / 'training'}",
+                "PYTHONPATH": os.pathsep.join([*map(str, paths), os.environ.get("PYTHONPATH", "")]),
                 "OMP_NUM_THREADS": "1",
                 "MAREY_BACKEND": "torch",
                 "XDG_CACHE_HOME": str(folder / "cache"),
