@@ -68,7 +68,7 @@ def client_of(service: Service) -> TestClient:
 
 def ready(client: TestClient) -> TestClient:
     """Wait until the workers are warm."""
-    for _ in range(600):
+    for _ in range(3000):
         if client.get("/readyz").status_code == 200:
             return client
         time.sleep(0.1)
@@ -77,7 +77,7 @@ def ready(client: TestClient) -> TestClient:
 
 def over(client: TestClient, job_id: str) -> dict[str, Any]:
     """Wait for the end of a job and return it."""
-    for _ in range(600):
+    for _ in range(3000):
         job: dict[str, Any] = client.get(f"/v1/jobs/{job_id}").json()
         if job["status"] in ("done", "failed", "cancelled"):
             return job
@@ -140,7 +140,7 @@ class Served:
         return 1024 * int(status.split("VmRSS:")[1].split()[0])
 
     def _wait(self, path: str) -> None:
-        for _ in range(1200):
+        for _ in range(6000):
             try:
                 if self.client.get(path).status_code == 200:
                     return

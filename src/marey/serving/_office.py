@@ -181,24 +181,35 @@ class Office:
         self._idle.put_nowait(worker)
 
     async def _warm(self) -> None:
-        loop = asyncio.get_running_loop()
-        workers: list[Worker[Any]] = [*self._answerers, self._finder]
         try:
-            await asyncio.gather(
-                *(loop.run_in_executor(self._threads, worker.start) for worker in workers)
-            )
+            while not await self._started():
+                self.trouble = "the workers did not start; they are started again"
+                await asyncio.sleep(1)
         except MareyError as error:
             self.trouble = str(error)
             print(f"marey: {error}", file=sys.stderr)  # noqa: T201
-            return
-        except (StoppedError, TooLateError, BadTaskError):
-            self.trouble = "the workers did not start"
             return
         for worker in self._answerers:
             self._idle.put_nowait(worker)
         self.ready = True
         self._tasks.append(asyncio.create_task(self._watch_over()))
         self._tasks.append(asyncio.create_task(self._do_jobs()))
+
+    async def _started(self) -> bool:
+        """Start all workers, and return whether they are warm.
+
+        Raises:
+            MareyError: They never will be.
+        """
+        loop = asyncio.get_running_loop()
+        workers: list[Worker[Any]] = [*self._answerers, self._finder]
+        try:
+            await asyncio.gather(
+                *(loop.run_in_executor(self._threads, worker.start) for worker in workers)
+            )
+        except (StoppedError, TooLateError, BadTaskError):
+            return False
+        return True
 
     async def _watch_over(self) -> None:
         """Start workers anew that died while they had nothing to do."""

@@ -20,7 +20,7 @@ Tell = Callable[[float], None]
 """Told which share of a task is done, from 0 to 1."""
 
 _ROOM = 4 << 30  # Bytes that a task may take beside the network.
-_START_SECONDS = 120.0
+_START_SECONDS = 600.0  # A busy computer takes minutes to load a network.
 
 
 class TooLateError(Exception):
