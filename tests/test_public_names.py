@@ -8,7 +8,7 @@ import pytest
 import marey
 
 COMMANDS = ["predict", "prepare", "check", "flow", "train", "test"]
-COMMANDS += ["fuse", "report", "models", "bench", "import", "export", "watch"]
+COMMANDS += ["fuse", "report", "models", "bench", "import", "export", "watch", "serve", "doctor"]
 
 
 def test_public_names_are_these() -> None:

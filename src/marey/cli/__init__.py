@@ -46,6 +46,7 @@ app.command("marey.cli.report:report")
 app.command("marey.cli.import_weights:import_weights", name="import")
 app.command("marey.cli.export:export")
 app.command("marey.cli.models:models")
+app.command("marey.cli.doctor:doctor")
 app.command("marey.cli.bench:bench")
 
 
