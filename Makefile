@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Touched when the virtual environment holds what pyproject.toml and constraints.txt say.
 READY := .venv/.ready
 
-.PHONY: demo test slow lint clean
+.PHONY: demo test slow lint fuzz lock audit soak clean
 
 demo: $(READY)  ## Recognise the bundled clips and draw what the network sees.
 	$(BIN)/marey predict src/marey/clips --maps demo
@@ -22,8 +22,45 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+# For each parser; half an hour each before a release: make fuzz SECONDS=1800
+SECONDS ?= 60
+
+fuzz: $(READY)  ## Let every parser read what libFuzzer makes up.
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[fuzz]'
+	touch $(READY)
+	$(BIN)/python -m fuzz --seconds $(SECONDS)
+
+# Tools that share no packages with ours, so they are beside them.
+AUDIT := build/audit/bin
+AUDITORS := cyclonedx-bom==7.5.0 pip-audit==2.10.1 uv==0.13.9
+
+lock: build/audit/.ready  ## Write the hashes of every file that constraints.txt allows.
+	$(AUDIT)/uv pip compile constraints.txt --generate-hashes --no-deps --no-annotate --no-header \
+		--python-version 3.11 --quiet --output-file requirements.lock
+
+audit: $(READY) build/audit/.ready  ## List what is installed in build/sbom.json; look for known weaknesses.
+	$(AUDIT)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml \
+		--output-reproducible --output-format JSON --output-file build/sbom.json
+	$(AUDIT)/pip-audit --requirement requirements.lock --disable-pip --strict || { \
+		echo "make audit: a package has a known weakness, or could not be looked up (see above)" >&2; \
+		exit 1; }
+
+build/audit/.ready: Makefile
+	$(PYTHON) -m venv build/audit
+	$(AUDIT)/pip install --quiet $(AUDITORS)
+	touch $@
+
+soak: $(READY)  ## What takes hours, before a release: each line is a promise of docs/reliability.md.
+	$(BIN)/python benchmarks/damage.py --seeds 30
+	$(BIN)/pytest -q -m slow tests/reliability
+	$(BIN)/python benchmarks/kill.py
+	$(BIN)/python benchmarks/watch.py --minutes 30 --lose 60
+	$(BIN)/python benchmarks/serve.py --minutes 30 --load 0.8
+	$(BIN)/python benchmarks/memory.py
+	$(MAKE) fuzz SECONDS=1800
+
 clean:
-	rm -rf .venv demo
+	rm -rf .venv demo build
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

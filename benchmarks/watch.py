@@ -32,6 +32,7 @@ from marey.video import open_video, write_video
 from marey.watching import Back, Feed, Latencies, Lost, Piece, Seen, Source, Watch, source_of
 
 WARM_SECONDS = 10.0
+_COMPARED = 5  # minutes
 
 
 def resident() -> float:
@@ -136,6 +137,13 @@ class Report:
             + f" ({self.memory['end'] / self.memory.get('warm', self.memory['start']) - 1:+.1%} "
             "since warm)"
         )
+        whole = self.minutes[: int(seconds // 60)]
+        if len(whole) >= 2 * _COMPARED:
+            early, late = (
+                np.mean([minute.percentile(99.0) for minute in part])
+                for part in (whole[:_COMPARED], whole[-_COMPARED:])
+            )
+            print(f"p99 of the last {_COMPARED} minutes is {late / early:.2f} times the first's")
 
 
 def main() -> None:

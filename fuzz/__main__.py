@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from hashlib import sha256
 from pathlib import Path
 
 from fuzz.targets import TARGETS, attempt, target_of
@@ -35,16 +36,26 @@ def fuzz_one(name: str, arguments: list[str]) -> None:
     folder = Path(tempfile.mkdtemp(prefix="marey-fuzz-"))
 
     def test(data: bytes) -> None:
-        attempt(target, data, folder)
+        try:
+            attempt(target, data, folder)
+        except BaseException:
+            # By ourselves: libFuzzer does not always come to it.
+            (_found(name) / f"crash-{sha256(data).hexdigest()[:16]}").write_bytes(data)
+            raise
 
     atheris.Setup([sys.argv[0], *arguments], test)
     atheris.Fuzz()
 
 
+def _found(name: str) -> Path:
+    folder = ROOT / "build" / "fuzz" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
 def run(name: str, seconds: int) -> bool:
     """Fuzz a parser in a process of its own; return whether nothing broke it."""
-    found = ROOT / "build" / "fuzz" / name
-    found.mkdir(parents=True, exist_ok=True)
+    found = _found(name)
     flags = [
         f"-max_total_time={seconds}",
         f"-timeout={_SECONDS_OF_ONE_INPUT}",

@@ -148,6 +148,10 @@ def test_the_smallest_file_of_another_program_that_says_all_is_read(tmp_path: Pa
         (about(of="many"), "its tag MAREY_FLOW cannot be read"),
         (about(of=math.inf), "its tag MAREY_FLOW cannot be read"),
         (about(source_bytes=math.inf), "its tag MAREY_FLOW cannot be read"),
+        (about(pairs=[1]), "its tag MAREY_FLOW is of pairs that its video cannot have"),
+        (about(pairs=[-1]), "its tag MAREY_FLOW is of pairs that its video cannot have"),
+        (about(pairs=3, of=-3), "its tag MAREY_FLOW is of pairs that its video cannot have"),
+        (about(pairs=3, of=10**30), "its tag MAREY_FLOW is of pairs that its video cannot have"),
         (about(pairs=[None]), "its tag MAREY_FLOW cannot be read"),
         (
             about(flow={"method": "dis", "parameters": {}, "height": 8, "width": 40}),

@@ -36,6 +36,7 @@ _CODEC = "ffv1"
 # Every picture is a key picture; the range coder makes the smallest.
 _OPTIONS = {"level": "3", "coder": "1", "slicecrc": "1", "g": "1"}
 _MAX_DENOMINATOR = 1001
+_MOST_PAIRS = 1 << 31
 _READ_BYTES = 1 << 18
 
 
@@ -165,6 +166,9 @@ class FlowReader:
             self.reason = str(about["reason"])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise VideoError(f"{path}: its tag {_TAG} cannot be read: {error}") from error
+        strange = [pair for pair in self._places or () if not 0 <= pair < self._frames]
+        if strange or not 0 <= self._frames < _MOST_PAIRS:
+            raise VideoError(f"{path}: its tag {_TAG} is of pairs that its video cannot have")
         if size != (2 * self.making.height, self.making.width):
             raise VideoError(f"{path}: its tag {_TAG} is of pictures of another size")
 
