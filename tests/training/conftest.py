@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from ranks_of_marey import recipe, together
 from tiny_networks import OFF_TINY, SIZE, TSN_TINY, off_tiny, small_preprocessing, tsn_tiny
 
 from marey.index import Entry, Index, write_index
@@ -137,3 +138,15 @@ def _log_of() -> Callable[[Path], list[dict[str, Any]]]:
         return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
     return log_of
+
+
+@pytest.fixture
+def train(films: Index, tmp_path: Path) -> Callable[..., list[str]]:
+    """Train on the films in several processes, and return what each printed."""
+
+    def train(settings: Training, out: Path, *, count: int) -> list[str]:
+        file = recipe(settings, tmp_path / "recipe.toml")
+        words = ["train", str(films.root / "index.csv"), f"--out={out}", f"--recipe={file}"]
+        return together(words, count=count)
+
+    return train

@@ -249,9 +249,9 @@ def test_a_video_whose_loss_is_not_a_number_stops_the_run_and_is_named(
 def test_a_gradient_that_is_not_a_number_stops_the_run_too(
     runs: Any, short: Short, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import marey.training._loop as loop
+    import marey.training._run as run
 
-    real = loop.build_network
+    real = run.build_network
 
     def build(settings: Training, classes: tuple[str, ...]) -> TSN:
         network = real(settings, classes)
@@ -259,7 +259,7 @@ def test_a_gradient_that_is_not_a_number_stops_the_run_too(
         network.head.weight.register_hook(lambda gradient: gradient * torch.inf)
         return network
 
-    monkeypatch.setattr(loop, "build_network", build)
+    monkeypatch.setattr(run, "build_network", build)
     with pytest.raises(MareyError, match=r"gradient of .*avi, .*avi is not finite"):
         runs.to_the_end(short(), tmp_path / "run")
     assert len(json.loads((tmp_path / "run" / "not_finite.json").read_text())) == 2

@@ -1,12 +1,14 @@
 """`marey train`."""
 
 import json as json_module
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
+from marey.errors import UsageError
 from marey.settings import Training
 
 from ._clips import train_on_clips
@@ -37,6 +39,10 @@ def train(
     by source video, choose the checkpoint. Stopped at any moment, the same command goes on from
     there.
 
+    Example: `torchrun --nproc-per-node 2 -m marey train jhmdb-split1.csv --out runs/tsn`
+
+    Processes that torchrun starts share each step, and take the same steps as one would.
+
     Args:
         index: Folder of class folders, or index of videos, as `marey prepare` writes it.
         out: Folder for the checkpoint, the log and what it takes to go on.
@@ -47,13 +53,20 @@ def train(
     """
     from marey.allocator import keep_freed_memory
     from marey.index import read_index
+    from marey.ranks import together
     from marey.training import Progress, fit
 
     keep_freed_memory()
     if index.is_dir():
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise UsageError(
+                f"{index}: a folder of clips is learnt in one process; for several make an index, "
+                f"with `marey prepare folder {index}`"
+            )
         train_on_clips(index, settings, out, cache=cache, json=json, quiet=quiet)
         return
-    with progress_bar(quiet=quiet) as bar:
+    with together(settings.device) as ranks, progress_bar(quiet=quiet or not ranks.is_first) as bar:
+        quiet = quiet or not ranks.is_first
         task = bar.add_task("training", total=None)
 
         def report(event: str, progress: Progress, steps: int) -> None:
@@ -62,7 +75,9 @@ def train(
             if event != "step" and not quiet:
                 print(event, file=sys.stderr, flush=True)
 
-        outcome = fit(settings, read_index(index), out, report=report, cache=cache)
+        outcome = fit(settings, read_index(index), out, report=report, cache=cache, ranks=ranks)
+    if not ranks.is_first:
+        return
     seen = outcome.validation
     if json:
         result = {

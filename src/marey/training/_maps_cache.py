@@ -8,6 +8,7 @@ A view is drawn as it would be in training, from the seed, the view's number and
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,12 @@ from torch.utils.data import Dataset
 
 from marey.data import Key, Sample, SnippetDataset, Source, floats_of
 from marey.durable import alone_in
-from marey.errors import CheckpointError, RefusedError
+from marey.errors import CheckpointError, RefusedError, UsageError
 from marey.evaluation import clips_of, phases
 from marey.index import Entry, Index
 from marey.models import OFF, Network, for_inference, load_tensors, save_tensors
 from marey.nn import Maps
+from marey.ranks import ALONE, Ranks
 from marey.settings import Training
 
 from ._validation import Look, centre_snippets
@@ -61,8 +63,12 @@ def cache_maps(
     folder: Path,
     *,
     report: Callable[[str], None],
+    ranks: Ranks = ALONE,
 ) -> Path:
-    """Make the maps of training views that are missing and return the folder that holds them."""
+    """Make the maps of training views that are missing and return the folder that holds them.
+
+    Of several processes each makes its share.
+    """
     view = {name: getattr(settings, name) for name in _OF_A_VIEW}
     view |= {
         "size": model.preprocessing.size,
@@ -71,10 +77,16 @@ def cache_maps(
     }
     folder = folder / f"train-{_name(model, view)}"
     keys = [Key(v, n) for v in range(settings.cached_views) for n in range(len(clips))]
-    with alone_in(folder):
-        absent = [key for key in keys if not _file(folder, clips, key).exists()]
-        if absent:
-            _make(model, clips, absent, settings, folder, report)
+    with alone_in(folder) if ranks.is_first else nullcontext():
+        _, absent = ranks.tell(
+            lambda: ({}, [key for key in keys if not _file(folder, clips, key).exists()])
+        )
+        mine = [Key(*absent[number]) for number in ranks.share(len(absent))]
+        if mine:
+            _make(model, clips, mine, settings, folder, report)
+        ranks.wait()
+    if any(not _file(folder, clips, Key(*key)).exists() for key in absent):
+        raise UsageError(f"{folder}: the maps must lie where all processes of the run see them")
     return folder
 
 
@@ -127,8 +139,7 @@ def looking_at_kept_maps(
         name = _content(source.made_from(held_out, entry), f"{entry.start} {entry.end}")
         file = folder / f"{name}.safetensors"
         if not file.exists():
-            with alone_in(folder):
-                make(entry, file)
+            make(entry, file)
         tensors = _kept(file)
         seen = []
         for snippets in phases(model, len(tensors["features"])):

@@ -13,7 +13,8 @@ from marey.index import Index
 from marey.models import load_tensors, save_checkpoint, save_tensors
 from marey.settings import Training
 
-from ._loop import Report, Run, begin, learn_pass, looking, under_way
+from ._loop import learn_pass
+from ._run import Report, Run, begin, looking, under_way
 from ._run_folder import Progress
 from ._setup import plain, recipe_of
 from ._validation import validate

@@ -107,10 +107,7 @@ class RunFolder:
 
     def save(self, model: Network, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
         """Save everything at a place in training."""
-        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-        for number, state in optimiser.state_dict()["state"].items():
-            tensors |= {f"optim.{number}.{name}": tensor for name, tensor in state.items()}
-        save_tensors(self._next, tensors, {"progress": asdict(progress)})
+        save_tensors(self._next, state_of(model, optimiser), {"progress": asdict(progress)})
         self._name_next()
         self._tell(progress)
 
@@ -141,7 +138,7 @@ class RunFolder:
                 continue
             if path == self._next:
                 self._name_next()
-            _put_back(tensors, model, optimiser)
+            put_back(tensors, model, optimiser)
             progress = Progress(**metadata["progress"])
             self._tell(progress)
             return progress, damaged
@@ -180,9 +177,18 @@ class RunFolder:
         write_text(path, "".join(line + "\n" for line in kept))
 
 
-def _put_back(
+def state_of(model: Network, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return all that a run has learnt, by name."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for number, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optim.{number}.{name}": tensor for name, tensor in state.items()}
+    return tensors
+
+
+def put_back(
     tensors: Mapping[str, Tensor], model: Network, optimiser: torch.optim.Optimizer
 ) -> None:
+    """Give a network and its optimiser what `state_of` returned."""
     weights = {
         name.removeprefix("model."): tensor
         for name, tensor in tensors.items()

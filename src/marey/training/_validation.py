@@ -21,6 +21,7 @@ from marey.evaluation import (
 )
 from marey.index import Entry, Index
 from marey.models import Network, for_inference, load_tensors, save_tensors
+from marey.ranks import ALONE, Ranks
 
 from ._run_folder import RunFolder
 
@@ -76,10 +77,12 @@ def centre_snippets(
         )
 
 
-def validate(held_out: Index, look: Look) -> Validation:
-    """Look at every held-out video and compare."""
-    rows = [look(entry) for entry in held_out.entries]
-    heads = {head: np.stack([row[head] for row in rows]) for head in rows[0]}
+def validate(held_out: Index, look: Look, ranks: Ranks = ALONE) -> Validation:
+    """Look at every held-out video, each process at its share, and compare."""
+    rows = [look(held_out.entries[number]) for number in ranks.share(len(held_out.entries))]
+    seen = {head: torch.from_numpy(np.stack([row[head] for row in rows])) for head in _of(rows)}
+    shares = [share for share, _ in ranks.gather(seen) if share]
+    heads = {head: torch.cat([share[head] for share in shares]).numpy() for head in shares[0]}
     labels = np.array(held_out.labels, dtype=np.int64)
     weights = fit_head_weights(heads, labels)
     fused = fuse_heads(heads, weights)
@@ -95,6 +98,11 @@ def validate(held_out: Index, look: Look) -> Validation:
         },
         weights=weights,
     )
+
+
+def _of(rows: list[Mapping[str, Float32[np.ndarray, " Y"]]]) -> list[str]:
+    """Return the names of the heads, none if there is no row."""
+    return list(rows[0]) if rows else []
 
 
 def save_validation(seen: Validation, folder: RunFolder) -> None:

@@ -1,0 +1,42 @@
+"""Runs `marey` with tiny networks, as torchrun starts it: `torchrun small_ranks.py train ...`.
+
+`MAREY_END` kills one of the processes, or stops it so that it only seems to live: `1:4:kill` the
+second when it has taken four steps, in the first start alone.
+"""
+
+import os
+import signal
+import sys
+
+import torch
+from tiny_networks import OFF_TINY, TSN_TINY, off_tiny, tsn_tiny
+
+import marey.training._loop as loop
+from marey.cli import main
+from marey.models import OFF_NETWORKS, TSN_NETWORKS
+
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+
+def end_at(place: str) -> None:
+    rank, steps, how = place.split(":")
+    if os.environ["RANK"] != rank or os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":
+        return
+    real, taken = loop.add_gradients, 0
+
+    def counted(*arguments: object, step: int, videos: int) -> object:
+        nonlocal taken
+        if taken == int(steps):
+            os.kill(os.getpid(), SIGNALS[how])
+        taken += 1
+        return real(*arguments, step=step, videos=videos)  # type: ignore[arg-type]
+
+    loop.add_gradients = counted  # type: ignore[assignment]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    TSN_NETWORKS[TSN_TINY], OFF_NETWORKS[OFF_TINY] = tsn_tiny, off_tiny
+    if "MAREY_END" in os.environ:
+        end_at(os.environ["MAREY_END"])
+    main(sys.argv[1:])
