@@ -1,5 +1,8 @@
 """Reading and writing videos: any frame of any file, exactly, with a word on its health."""
 
+from marey.video._archive import holding as holding
+from marey.video._archive import is_there as is_there
+from marey.video._archive import open_bytes as open_bytes
 from marey.video._container import VideoFile as VideoFile
 from marey.video._container import VideoPacket as VideoPacket
 from marey.video._container import moving_stream as moving_stream

@@ -13,6 +13,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from marey.errors import VideoError
+from marey.video._archive import open_bytes
 from marey.video._verdict import Damage
 
 # Generic to the type checker only.
@@ -99,7 +100,7 @@ def _open_bytes(path: Path) -> BinaryIO:
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir would raise on a name too long
         raise VideoError(f"{path} is a folder, not a video file")
     try:
-        file = path.open("rb", buffering=0)
+        file = open_bytes(path)
     except FileNotFoundError:
         raise VideoError(f"{path} does not exist") from None
     except OSError as error:

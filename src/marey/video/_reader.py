@@ -63,7 +63,7 @@ class VideoReader:
             is_indexed(self._pass.file) or self._format == "avi"
         )
         self._codec = stream.codec.name
-        self._bits = self._pass.first.format.components[0].bits
+        self._pixels = stream.codec_context.pix_fmt or ""
         self._tick = float(stream.time_base or 0)
         rate = stream.average_rate or stream.guessed_rate
         self._fps = float(rate) if rate else _FPS_OF_STREAMS_WITHOUT
@@ -169,7 +169,7 @@ class VideoReader:
         if self._misled:
             reasons.append("its time stamps lead to wrong frames")
         if not any(reasons):
-            reasons = [second_opinion(self.path, self._codec, self._bits)]
+            reasons = [second_opinion(self.path, self._codec, self._pixels)]
         reason = "; ".join(filter(None, reasons))
         return Verdict(
             status="damaged" if reason else "ok",

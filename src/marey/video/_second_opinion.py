@@ -10,19 +10,19 @@ from marey.video._verdict import Damage
 
 # FFmpeg's own decoder of VP9 takes any bytes for symbols; libvpx sees when they run out.
 _STRICTER = {"vp9": "libvpx-vp9"}
-_BITS = 8  # All builds of libvpx decode these.
+_EIGHT_BITS = {"yuv420p", "yuva420p", "yuv422p", "yuv440p", "yuv444p", "gbrp"}  # In all builds.
 
 
-def second_opinion(path: Path, codec: str, bits: int) -> str:
+def second_opinion(path: Path, codec: str, pixels: str) -> str:
     """Return what a stricter decoder finds wrong with a video; empty if nothing, or there is none.
 
     Args:
         path: The video.
         codec: The decoder that finds it sound.
-        bits: Of a colour of a pixel.
+        pixels: Their format, as FFmpeg calls it.
     """
     stricter = _STRICTER.get(codec)
-    if stricter not in av.codecs_available or bits != _BITS:
+    if stricter not in av.codecs_available or pixels not in _EIGHT_BITS:
         return ""
     decoder = av.VideoCodecContext.create(stricter, "r")
     assert isinstance(decoder, av.VideoCodecContext)

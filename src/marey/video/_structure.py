@@ -1,12 +1,14 @@
 """Whether the parts of a container fill the file as they say: the decoder forgives a lot."""
 
+import io
 import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from struct import unpack
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
+from marey.video._archive import open_bytes
 from marey.video._matroska import Segment
 
 _TRANSPORT_MARK = b"\x47"
@@ -37,7 +39,7 @@ def structural_damage(path: Path, format_name: str, *, packets: int | None = Non
     }
     if format_name not in walks:
         return ""
-    with path.open("rb") as file:
+    with io.BufferedReader(cast("io.RawIOBase", open_bytes(path))) as file:
         size = file.seek(0, 2)
         return walks[format_name](file, size)
 
