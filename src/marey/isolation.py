@@ -4,17 +4,19 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from functools import cache
 from queue import SimpleQueue
 from types import TracebackType
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar, runtime_checkable
 
 from marey.errors import MareyError
 
 _Arguments = ParamSpec("_Arguments")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
@@ -139,6 +141,32 @@ class IsolatedPool:
         for process in self._processes:
             process.close()
         self._threads.shutdown()
+
+
+@runtime_checkable
+class Workers(Protocol):
+    """Computers that do one task after another, as those of a cluster."""
+
+    def each(
+        self, work: Callable[[_Item], _Result], items: Iterable[_Item], /
+    ) -> Iterator[tuple[int, _Result | CrashError]]:
+        """Yield each item's number and result, in the order in which they are done.
+
+        The result is an error where every worker that took the item was lost.
+        """
+        ...
+
+    def in_order(
+        self, work: Callable[[_Item], _Result], items: Iterable[_Item], /
+    ) -> Iterator[_Result | CrashError]:
+        """Yield each item's result, in the order of the items."""
+        ...
+
+
+@cache
+def own_process() -> Isolated:
+    """Return the one isolated process of a worker, which does one task after another."""
+    return Isolated()
 
 
 def _prepare() -> None:

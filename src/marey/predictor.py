@@ -1,6 +1,5 @@
 """From a video to what is done in it."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -128,7 +128,7 @@ class Predictor:
             self.facts = facts_of(self._trained)
         if self.facts.modality == "flow":
             method = flow or self.facts.preprocessing.flow or _USUAL_FLOW
-            self._flow = FlowOnTheFly(method, threads=os.cpu_count() or 1)
+            self._flow = FlowOnTheFly(method, threads=torch.get_num_threads())
         elif flow is not None:
             raise UsageError(f"{model} looks at {self.facts.modality}, not at flow; leave flow out")
         if self._trained is not None:

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 
 from marey.errors import UsageError
 
+from ._cluster import joined
 from ._printable import printable
 from ._progress import progress_bar
 
@@ -23,6 +24,8 @@ def check(
     json: bool = False,
     jsonl: bool = False,
     workers: int | None = None,
+    cluster: str | None = None,
+    fetch: tuple[str, ...] = (),
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
     """Decode every video of an index and report on each.
@@ -38,6 +41,8 @@ def check(
         json: Print one JSON document, with every video in it.
         jsonl: Print one JSON object a line for every video, as soon as it is decoded.
         workers: How many processes decode; otherwise one for each processor core.
+        cluster: Decode on a cluster of Ray: HOST:PORT, auto, or local for one on this computer.
+        fetch: Protocol of addresses, such as s3, of which a cluster may fetch videos.
         quiet: Show no progress and no summary.
     """
     from marey.index import check_index, read_index, same_videos
@@ -46,21 +51,26 @@ def check(
         raise UsageError("--json and --jsonl exclude each other; choose one")
     videos = read_index(index)
     reports: list[dict[str, object]] = []
-    with progress_bar(quiet=quiet) as bar:
-        task = bar.add_task("checking", total=len({entry.path for entry in videos.entries}))
-        for report in check_index(videos, workers=workers):
-            reports.append(asdict(report))
-            bar.advance(task)
-            if jsonl:
-                print(json_module.dumps(reports[-1]), flush=True)
-            elif not json and report.status != "ok":
-                line = f"{report.status}  {report.video}: {report.reason}"
-                print(printable(line), flush=True)
+    counted: Counter[str] = Counter()
+    with joined(cluster, fetch=fetch, workers=workers if cluster else None) as others:
+        here = None if others else workers
+        with progress_bar(quiet=quiet) as bar:
+            task = bar.add_task("checking", total=len({entry.path for entry in videos.entries}))
+            for report in check_index(videos, workers=here, cluster=others, fetch=fetch):
+                counted[report.status] += 1
+                row = asdict(report)
+                bar.advance(task)
+                if jsonl:
+                    print(json_module.dumps(row), flush=True)
+                elif json:
+                    reports.append(row)
+                elif report.status != "ok":
+                    line = f"{report.status}  {report.video}: {report.reason}"
+                    print(printable(line), flush=True)
     same = [
         [{"video": entry.path, "split": entry.split} for entry in pair]
         for pair in same_videos(videos)
     ]
-    counted = Counter(str(report["status"]) for report in reports)
     counts = {status: counted[status] for status in ("ok", "damaged", "unusable")}
     if json:
         document = {"index": str(index), **counts, "videos": reports, "same": same}
@@ -68,7 +78,7 @@ def check(
     else:
         for line in _closing_lines(counts, same, quiet=quiet):
             print(line, file=sys.stderr if jsonl else sys.stdout)
-    if same or counts["ok"] < len(reports):
+    if same or counts["ok"] < counted.total():
         raise SystemExit(3)
 
 

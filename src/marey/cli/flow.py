@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
+from ._cluster import joined, require_cpu
 from ._printable import printable
 from ._progress import progress_bar
 
@@ -27,6 +28,8 @@ def flow(
     weights: Path | None = None,
     workers: int | None = None,
     device: str = "auto",
+    cluster: str | None = None,
+    fetch: tuple[str, ...] = (),
     json: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
@@ -48,6 +51,9 @@ def flow(
         weights: File of RAFT-small's weights.
         workers: Processes; one for each core unless given.
         device: auto, cpu or cuda; tvl1 and raft run on a GPU too.
+        cluster: Compute on a cluster of Ray, whose computers all have the folder: HOST:PORT, auto,
+            or local for one on this computer.
+        fetch: Protocol of addresses, such as s3, of which a cluster may fetch videos.
         json: Print one JSON document, with every video in it.
         quiet: Show no progress and no summary.
     """
@@ -58,12 +64,15 @@ def flow(
 
     videos = read_index(index)
     out = out or Path("flow") / method
-    device = str(choose_device(device))
+    device = str(choose_device(require_cpu(cluster, device)))
     flow_estimator(method, weights=weights, device=device)  # What it lacks is said at once.
     extraction = Extraction(method=method, weights=weights, device=device, pairs=for_, form=format)
     start = time.monotonic()
     computed = written = 0
-    with progress_bar(quiet=quiet) as bar:
+    with (
+        joined(cluster, fetch=fetch, workers=workers if cluster else None) as others,
+        progress_bar(quiet=quiet) as bar,
+    ):
         task = bar.add_task("flow", total=len({entry.path for entry in videos.entries}))
 
         def each(done: "Extracted", kept: bool) -> None:
@@ -81,7 +90,15 @@ def flow(
                     flush=True,
                 )
 
-        results = extract(videos, extraction, out, workers=workers, each=each)
+        results = extract(
+            videos,
+            extraction,
+            out,
+            workers=None if others else workers,
+            each=each,
+            cluster=others,
+            fetch=fetch,
+        )
     seconds = time.monotonic() - start
     document = {"flow": str(out), "method": method, **summary(results)}
     if json:

@@ -4,13 +4,14 @@ import json as json_module
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from marey.errors import UsageError
 
 from ._annotated import annotated_files, motion_of, write_annotated
+from ._cluster import joined, require_cpu
 from ._inputs import videos_of
 from ._progress import announcer, progress_bar
 from ._segments import check_files, segmented, show
@@ -41,6 +42,8 @@ def predict(
     backend: Literal["torch", "onnx", "openvino", "openvino-bf16"] | None = None,
     on_the_fly: bool = False,
     any_flow: bool = False,
+    cluster: str | None = None,
+    fetch: tuple[str, ...] = (),
     json: bool = False,
     jsonl: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
@@ -71,6 +74,9 @@ def predict(
         on_the_fly: For a network that looks at flow, compute it by DIS, the quickest, and not
             by the method that the network learnt from.
         any_flow: Do so although the network learnt from another method.
+        cluster: Look at whole videos on a cluster of Ray, each on one core: HOST:PORT, auto, or
+            local for one on this computer.
+        fetch: Protocol of addresses, such as s3, of which a cluster may fetch videos.
         json: Print one JSON document: an object for a single video, else a list of them.
         jsonl: Print one JSON object a line for each video, as soon as it is known.
         quiet: Show no progress.
@@ -88,6 +94,11 @@ def predict(
         )
     if overlay and annotate is None:
         raise UsageError("--overlay is for --annotate")
+    if cluster and (segments or maps or annotate):
+        raise UsageError("--cluster is for answers alone; leave --segments, --maps, --annotate out")
+    if fetch and not cluster:
+        raise UsageError("--fetch is for --cluster")
+    device = require_cpu(cluster, device)
     videos = videos_of(inputs)
     check_files(save, videos)
     files = [None] * len(videos) if annotate is None else annotated_files(annotate, videos)
@@ -109,7 +120,12 @@ def predict(
             any_flow=any_flow,
             quiet=quiet,
         )
-        predictions = _predictions(predictor, videos, maps, quiet=quiet)
+        if cluster:
+            looking: dict[str, Any] = {"crops": crops, "backend": backend}
+            looking |= {"flow": "dis" if on_the_fly else None}
+            predictions = _elsewhere(predictor, looking, videos, cluster, fetch, quiet=quiet)
+        else:
+            predictions = _predictions(predictor, videos, maps, quiet=quiet)
     kept = []
     unusable = 0
     for prediction, file in zip(predictions, files, strict=True):
@@ -206,6 +222,26 @@ def _predictions(
                 picture = _picture(maps, video, videos)
                 save_maps(predictor.network, snippets, picture, title=title)
             yield prediction
+
+
+def _elsewhere(
+    predictor: "Predictor",
+    looking: dict[str, Any],
+    videos: list[str],
+    cluster: str,
+    fetch: tuple[str, ...],
+    *,
+    quiet: bool,
+) -> Iterator["Prediction"]:
+    """Yield what the workers of a cluster say."""
+    from marey.cluster import Looking, predictions
+
+    weights = predictor.facts.weights_sha256
+    same = Looking(model=predictor.model, weights_sha256=weights, **looking)
+    with joined(cluster, fetch=fetch) as others, progress_bar(quiet=quiet) as bar:
+        assert others is not None, "there is an address"
+        answers = predictions(others, same, videos, fetch=fetch)
+        yield from bar.track(answers, total=len(videos), description="predicting")
 
 
 def _picture(maps: Path, video: str, videos: list[str]) -> Path:

@@ -4,6 +4,7 @@ import json as json_module
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,10 +12,12 @@ from cyclopts import Parameter
 
 from marey.errors import UsageError
 
+from ._cluster import joined, require_cpu
 from ._progress import announcer, progress_bar
 
 if TYPE_CHECKING:
-    from marey.evaluation import Scores
+    from marey.cluster import Cluster
+    from marey.evaluation import Elsewhere, Scores
     from marey.index import Index
 
 
@@ -35,6 +38,8 @@ def test(
     flow: Path | None = None,
     on_the_fly: bool = False,
     any_flow: bool = False,
+    cluster: str | None = None,
+    fetch: tuple[str, ...] = (),
     json: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
 ) -> None:
@@ -65,6 +70,9 @@ def test(
         flow: Folder of flow, for a network that looks at flow.
         on_the_fly: Compute flow by DIS instead.
         any_flow: Take flow by another method than the network learnt from.
+        cluster: Score on a cluster of Ray, each video on one core: HOST:PORT, auto, or local for
+            one on this computer.
+        fetch: Protocol of addresses, such as s3, of which a cluster may fetch videos.
         json: Print the figures as JSON.
         quiet: Show no progress.
     """
@@ -80,6 +88,7 @@ def test(
     from marey.models import load_named
 
     keep_freed_memory()
+    device = require_cpu(cluster, device)
     torch.set_num_threads(threads or torch.get_num_threads())
     recipe: dict[str, Any] = {}
     if Path(model).suffix in EXPORTED:
@@ -106,6 +115,7 @@ def test(
         "split": split,
         "fusion": dict(facts.fusion),
     }
+    views = Views(snippets=snippets, crops=crops, over_crops=over_crops)
     source: Source = Videos()
     if facts.modality == "flow":
         known = "" if any_flow else facts.preprocessing.flow
@@ -113,17 +123,32 @@ def test(
         meta["flow"] = stored_method(flow) if flow else "dis"
     elif flow or on_the_fly:
         raise UsageError(f"{model} looks at {facts.modality}, not at flow; leave flow out")
-    with alone_in(unfinished), progress_bar(quiet=quiet) as bar:
+    with (
+        joined(cluster, fetch=fetch) as others,
+        alone_in(unfinished),
+        progress_bar(quiet=quiet) as bar,
+    ):
         task = bar.add_task("testing", total=len(videos.entries))
         scores, failures = score_index(
             runner,
             videos,
-            views=Views(snippets=snippets, crops=crops, over_crops=over_crops),
+            views=views,
             meta=meta,
             unfinished=unfinished,
             frames_at_once=frames_at_once,
             each=lambda entry: bar.advance(task),
             source=source,
+            elsewhere=_elsewhere(
+                others,
+                fetch,
+                model=model,
+                weights_sha256=facts.weights_sha256,
+                root=videos.root,
+                views=views,
+                source=source,
+                backend=backend,
+                frames_at_once=frames_at_once,
+            ),
         )
         save_scores(scores, out)
         figures = {"scores": str(out), **_figures(scores, facts.fusion)}
@@ -137,6 +162,17 @@ def test(
         print(f"marey: unusable: {failure.reason}", file=sys.stderr)
     if failures:
         sys.exit(3)
+
+
+def _elsewhere(
+    cluster: "Cluster | None", fetch: tuple[str, ...], **scoring: Any
+) -> "Elsewhere | None":
+    """Return what has a cluster score videos, if there is one."""
+    if cluster is None:
+        return None
+    from marey.cluster import Scoring, answers
+
+    return partial(answers, cluster=cluster, scoring=Scoring(**scoring), fetch=fetch)
 
 
 def _part(whole: "Index", split: str, recipe: dict[str, Any]) -> "Index":

@@ -18,8 +18,11 @@ from ._score_file import score_file_of_index as score_file_of_index
 from ._scores import Scores as Scores
 from ._scores import load_scores as load_scores
 from ._scores import save_scores as save_scores
+from ._scoring import Answers as Answers
+from ._scoring import Elsewhere as Elsewhere
 from ._scoring import Failure as Failure
 from ._scoring import discard as discard
+from ._scoring import ready_snippets as ready_snippets
 from ._scoring import score_index as score_index
 from ._streams import describe as describe
 from ._streams import fuse_streams as fuse_streams

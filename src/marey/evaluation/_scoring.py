@@ -2,15 +2,16 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 from torch import Tensor
 
 from marey.backends import Runner
@@ -26,6 +27,9 @@ _OWNER = "question.txt"
 """Tells in the folder of answers which question they are to."""
 
 Answers = Mapping[str, Float32[np.ndarray, " Y"]]
+
+Elsewhere = Callable[[Sequence[Entry]], Iterator[tuple[int, Answers | VideoError]]]
+"""Yields the place of each video among those given, and its answer, in any order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,7 @@ def score_index(
     frames_at_once: int | None = None,
     each: Callable[[Entry], None] = lambda entry: None,
     source: Source | None = None,
+    elsewhere: Elsewhere | None = None,
 ) -> tuple[Scores, list[Failure]]:
     """Score all videos of an index and return the scores and what could not be scored.
 
@@ -62,25 +67,21 @@ def score_index(
         frames_at_once: See `score_snippets`.
         each: Called after each video.
         source: Where the frames come from; the videos unless given.
+        elsewhere: Answers for the model, which then is asked nothing, by other computers.
     """
     _claim(unfinished, {"meta": meta, "views": views.as_json(), "videos": _paths(index)})
-    rows: list[tuple[int, Answers]] = []
-    failures: list[Failure] = []
-    ahead = _decoded_ahead(
-        model, index, views=views, unfinished=unfinished, source=source or Videos()
-    )
-    for number, entry, snippets in ahead:
-        kept = unfinished / f"{number:08d}.npz"
-        if isinstance(snippets, VideoError):
-            failures.append(Failure(entry.path, str(snippets)))
-        elif snippets is None:
-            rows.append((number, _load(kept)))
-        else:
-            answers = score_snippets(model, snippets, views=views, frames_at_once=frames_at_once)
-            with complete_file(kept) as temporary, temporary.open("wb") as file:
-                np.savez(file, **dict[str, Any](answers))
-            rows.append((number, answers))
-        each(entry)
+    if elsewhere is None:
+        answered = _answered(
+            model,
+            index,
+            views=views,
+            unfinished=unfinished,
+            frames_at_once=frames_at_once,
+            source=source or Videos(),
+        )
+    else:
+        answered = _answered_elsewhere(index, unfinished, elsewhere)
+    rows, failures = _collected(answered, index, unfinished, each)
     if not rows:
         reasons = "; ".join(failure.reason for failure in failures[:3])
         raise VideoError(f"none of the {len(index.entries)} videos could be scored: {reasons}")
@@ -97,35 +98,102 @@ def score_index(
     )
 
 
-def _decoded_ahead(
-    model: Runner, index: Index, *, views: Views, unfinished: Path, source: Source
-) -> Iterator[tuple[int, Entry, Tensor | VideoError | None]]:
-    """Yield each video's snippets, the next one decoding while this one is looked at."""
+def _collected(
+    answered: Iterator[tuple[int, Answers | VideoError]],
+    index: Index,
+    unfinished: Path,
+    each: Callable[[Entry], None],
+) -> tuple[list[tuple[int, Answers]], list[Failure]]:
+    """Keep answers as they come; return them, and what has none, in the order of the index."""
+    rows: list[tuple[int, Answers]] = []
+    failed: list[tuple[int, Failure]] = []
+    for number, answers in answered:
+        entry = index.entries[number]
+        if isinstance(answers, VideoError):
+            failed.append((number, Failure(entry.path, str(answers))))
+        else:
+            kept = _kept(unfinished, number)
+            if not kept.exists():
+                with complete_file(kept) as temporary, temporary.open("wb") as file:
+                    np.savez(file, **dict[str, Any](answers))
+            rows.append((number, answers))
+        each(entry)
+    rows.sort(key=itemgetter(0))
+    return rows, [failure for _, failure in sorted(failed, key=itemgetter(0))]
+
+
+def ready_snippets(
+    model: Runner, index: Index, entry: Entry, *, views: Views, source: Source
+) -> UInt8[Tensor, "K C H W"]:
+    """Return the snippets of a video of an index, as a network is shown them.
+
+    Raises:
+        VideoError: It has none.
+    """
+    with source.open(index, entry) as whole:
+        return snippets_of(
+            part_of(whole, start=entry.start, end=entry.end),
+            views=views,
+            preprocessing=model.preprocessing,
+            modality=model.modality,
+        )
+
+
+def _answered(
+    model: Runner,
+    index: Index,
+    *,
+    views: Views,
+    unfinished: Path,
+    frames_at_once: int | None,
+    source: Source,
+) -> Iterator[tuple[int, Answers | VideoError]]:
+    """Yield each video's answer, the next one decoding while this one is looked at."""
 
     def snippets(number: int) -> Tensor | VideoError | None:
-        if (unfinished / f"{number:08d}.npz").exists():
+        if _kept(unfinished, number).exists():
             return None
-        entry = index.entries[number]
         try:
-            with source.open(index, entry) as whole:
-                ready = snippets_of(
-                    part_of(whole, start=entry.start, end=entry.end),
-                    views=views,
-                    preprocessing=model.preprocessing,
-                    modality=model.modality,
-                )
-                # From pinned memory a GPU fetches them by itself.
-                return ready.pin_memory() if model.device.type == "cuda" else ready
+            ready = ready_snippets(model, index, index.entries[number], views=views, source=source)
         except VideoError as error:
             return error
+        # From pinned memory a GPU fetches them by itself.
+        return ready.pin_memory() if model.device.type == "cuda" else ready
 
     with ThreadPoolExecutor(max_workers=1) as pool:
         ahead = [pool.submit(snippets, number) for number in range(min(2, len(index.entries)))]
-        for number, entry in enumerate(index.entries):
+        for number in range(len(index.entries)):
             ready = ahead.pop(0).result()
             if number + 2 < len(index.entries):
                 ahead.append(pool.submit(snippets, number + 2))
-            yield number, entry, ready
+            if isinstance(ready, VideoError):
+                yield number, ready
+            elif ready is None:
+                yield number, _load(_kept(unfinished, number))
+            else:
+                yield (
+                    number,
+                    score_snippets(model, ready, views=views, frames_at_once=frames_at_once),
+                )
+
+
+def _answered_elsewhere(
+    index: Index, unfinished: Path, elsewhere: Elsewhere
+) -> Iterator[tuple[int, Answers | VideoError]]:
+    """Yield answers that are there already, and then those of other computers."""
+    missing = []
+    for number in range(len(index.entries)):
+        kept = _kept(unfinished, number)
+        if kept.exists():
+            yield number, _load(kept)
+        else:
+            missing.append(number)
+    for place, answers in elsewhere([index.entries[number] for number in missing]):
+        yield missing[place], answers
+
+
+def _kept(unfinished: Path, number: int) -> Path:
+    return unfinished / f"{number:08d}.npz"
 
 
 def _claim(folder: Path, question: dict[str, Any]) -> None:

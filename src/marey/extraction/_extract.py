@@ -7,21 +7,23 @@ it. A run that was stopped does no video twice: it believes the ledger, and flow
 
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import as_completed
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from marey.addresses import fetched
 from marey.durable import alone_in, append_line, write_text
 from marey.errors import UsageError, VideoError
 from marey.flow import SETTINGS
 from marey.index import Index
-from marey.isolation import CrashError, Isolated, IsolatedPool
+from marey.isolation import CrashError, Isolated, IsolatedPool, Workers, own_process
 
 from ._ledger import LEDGER, claim, known, line_of, read_ledger, refuse_others
-from ._task import Extracted, Extraction, Task, bytes_of, extract_video
+from ._task import NOT_SEEN, Extracted, Extraction, Task, bytes_of, extract_video
 
 # A damaged file can hold a decoder for ever; flow itself takes long in a long video.
 _SECONDS, _SECONDS_PER_MEGABYTE = 3600.0, 600.0
@@ -34,6 +36,8 @@ def extract(
     *,
     workers: int | None = None,
     each: Callable[[Extracted, bool], None] = lambda done, kept: None,
+    cluster: Workers | None = None,
+    fetch: Sequence[str] = (),
 ) -> list[Extracted]:
     """Compute the flow of all videos of an index and return what became of each, in its order.
 
@@ -43,6 +47,8 @@ def extract(
         folder: Where flow, ledger and settings go. One of other settings is refused.
         workers: Processes; one for each processor core unless given.
         each: Called after each video, with whether it was there already.
+        cluster: Other computers that work, instead; the folder must be theirs, too.
+        fetch: Protocols of videos that a cluster fetches; see `fetched`.
 
     Raises:
         UsageError: The folder holds other flow, or videos would have theirs in one place.
@@ -61,14 +67,10 @@ def extract(
             if ledger.get(old.video) != old:
                 append_line(folder / LEDGER, line_of(old))
         rest = [task for task in tasks if task.video not in kept]
-        count = max(min(workers or cores, len(rest)), 1)
-        # Where videos are fewer than cores, pairs of one video go side by side.
-        threads = max((workers or cores) // count, 1)
         done = dict(kept)
-        rest = [replace(task, threads=threads) for task in rest]
-        with IsolatedPool(count) as pool:
-            for future in as_completed([pool.submit(partial(_isolated, task)) for task in rest]):
-                result = future.result()
+        ready = _there(rest, cluster, fetch) if cluster else _here(rest, workers or cores)
+        with closing(ready):
+            for result in ready:
                 append_line(folder / LEDGER, line_of(result))
                 done[result.video] = result
                 each(result, False)
@@ -77,6 +79,40 @@ def extract(
         others = [row for video, row in sorted(ledger.items()) if video not in done]
         write_text(folder / LEDGER, "".join(f"{line_of(row)}\n" for row in [*results, *others]))
     return results
+
+
+def _here(tasks: Sequence[Task], workers: int) -> Generator[Extracted, None, None]:
+    """Do tasks in processes of this computer; yield each as it is done."""
+    count = max(min(workers, len(tasks)), 1)
+    # Where videos are fewer than cores, pairs of one video go side by side.
+    threads = max(workers // count, 1)
+    with IsolatedPool(count) as pool:
+        futures = [
+            pool.submit(partial(_isolated, replace(task, threads=threads))) for task in tasks
+        ]
+        for future in as_completed(futures):
+            yield future.result()
+
+
+def _there(
+    tasks: Sequence[Task], cluster: Workers, fetch: Sequence[str]
+) -> Generator[Extracted, None, None]:
+    """Do tasks by the workers of a cluster; yield each as it is done."""
+    for number, result in cluster.each(partial(_apart, fetch=fetch), tasks):
+        if isinstance(result, Extracted):
+            yield result
+        else:
+            yield Extracted(tasks[number].video, "unusable", str(result), 0, 0, NOT_SEEN)
+
+
+def _apart(task: Task, *, fetch: Sequence[str]) -> Extracted:
+    """Return what becomes of a video at a worker of a cluster."""
+    try:
+        with fetched(task.video, task.file, protocols=fetch) as file:
+            return _isolated(replace(task, file=file), own_process())
+    except VideoError as error:
+        reason = str(error).removeprefix(f"{task.video}: ")
+        return Extracted(task.video, "unusable", reason, 0, 0, NOT_SEEN)
 
 
 def _tasks(index: Index, extraction: Extraction, folder: Path) -> list[Task]:

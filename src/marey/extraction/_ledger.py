@@ -4,6 +4,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+from marey.addresses import is_address
 from marey.durable import write_text
 from marey.errors import UsageError, VideoError
 from marey.flow import SETTINGS, FlowReader, making_of
@@ -73,8 +74,10 @@ def line_of(row: Extracted) -> str:
 
 def known(task: Task, ledger: dict[str, Extracted]) -> Extracted | None:
     """Return what became of a video earlier, if its flow is still there and it is the same."""
-    now = bytes_of(task.file)
     row = ledger.get(task.video)
+    now = bytes_of(task.file)
+    if is_address(task.video) and row is not None and row.status != "unusable":
+        now = row.source_bytes  # What lies there is not asked again.
     if row is not None and row.source_bytes == now:
         if row.status == "unusable":
             return row

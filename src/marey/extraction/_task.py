@@ -25,6 +25,9 @@ from marey.video import open_video
 
 _TEST_SNIPPETS = 25
 
+NOT_SEEN = -1
+"""Size of a video that did not come, or whose workers were lost: it is tried again."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:

@@ -3,7 +3,7 @@
 import os
 import stat
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -11,8 +11,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Literal
 
-from marey.errors import UsageError
-from marey.isolation import CrashError, Isolated, IsolatedPool
+from marey.addresses import fetched
+from marey.errors import UsageError, VideoError
+from marey.isolation import CrashError, Isolated, IsolatedPool, Workers, own_process
 from marey.video import Verdict, check_video
 
 from ._index import Entry, Index
@@ -41,7 +42,13 @@ class Report:
     """Frames that the file claims to have."""
 
 
-def check_index(index: Index, *, workers: int | None = None) -> Iterator[Report]:
+def check_index(
+    index: Index,
+    *,
+    workers: int | None = None,
+    cluster: Workers | None = None,
+    fetch: Sequence[str] = (),
+) -> Iterator[Report]:
     """Yield a report for every video of the index, each once, in the order of the index.
 
     The videos are decoded in processes of their own. One that brings its process down, or
@@ -50,20 +57,40 @@ def check_index(index: Index, *, workers: int | None = None) -> Iterator[Report]
     Args:
         index: The videos.
         workers: How many processes; as many as there are processor cores if None.
+        cluster: Other computers that decode, instead.
+        fetch: Protocols of videos that a cluster fetches; see `fetched`.
     """
     if workers is not None and workers < 1:
         raise UsageError(f"checking needs at least 1 worker, got {workers}")
     paths = list(dict.fromkeys(entry.path for entry in index.entries))
+    if cluster is not None:
+        work = partial(_report_apart, root=index.root, fetch=fetch)
+        for path, report in zip(paths, cluster.in_order(work, paths), strict=True):
+            yield report if isinstance(report, Report) else _unusable(path, str(report))
+        return
     count = min(workers or os.cpu_count() or 1, len(paths))
-
-    def report(path: str, process: Isolated) -> Report:
-        verdict = _verdict(process, index.root / path)
-        reason = verdict.reason.removeprefix(f"{index.root / path} ")
-        return Report(path, verdict.status, reason, verdict.frames, verdict.declared)
-
     with IsolatedPool(count) as pool:
-        for future in [pool.submit(partial(report, path)) for path in paths]:
+        for future in [pool.submit(partial(_report, path, index.root / path)) for path in paths]:
             yield future.result()
+
+
+def _report(path: str, file: Path, process: Isolated) -> Report:
+    verdict = _verdict(process, file)
+    reason = verdict.reason.removeprefix(f"{file} ")
+    return Report(path, verdict.status, reason, verdict.frames, verdict.declared)
+
+
+def _report_apart(path: str, *, root: Path, fetch: Sequence[str]) -> Report:
+    """Return the report of a worker of a cluster."""
+    try:
+        with fetched(path, root / path, protocols=fetch) as file:
+            return _report(path, file, own_process())
+    except VideoError as error:
+        return _unusable(path, str(error).removeprefix(f"{path}: "))
+
+
+def _unusable(path: str, reason: str) -> Report:
+    return Report(path, "unusable", reason, 0, None)
 
 
 def _verdict(process: Isolated, file: Path) -> Verdict:
