@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from marey.addresses import is_address
 from marey.errors import UsageError
 
 LIST_SUFFIXES = frozenset((".txt", ".csv"))
@@ -56,12 +57,14 @@ def _listed(path: Path) -> Iterator[str]:
         from marey.index import read_index
 
         index = read_index(path)
-        yield from (str(index.file(entry)) for entry in index.entries)
+        for entry in index.entries:
+            yield entry.path if is_address(entry.path) else str(index.file(entry))
         return
     with path.open(encoding="utf-8") as file:
         try:
             for line in _lines(file):
-                yield line if Path(line).is_absolute() else str(path.parent / line)
+                whole = Path(line).is_absolute() or is_address(line)
+                yield line if whole else str(path.parent / line)
         except UnicodeDecodeError as error:
             raise UsageError(f"{path}: not a list of videos, its text is not UTF-8") from error
 
