@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = ("src", "benchmarks", "tests")
+FOLDERS = ("src", "benchmarks", "fuzz", "tests")
 
 # Who may use what, and why. `pickle` in the package only names the error that torch raises.
 ALLOWED = {
