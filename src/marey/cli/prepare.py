@@ -6,13 +6,17 @@ from collections import Counter
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from marey.errors import MareyError, UsageError
 
 from ._printable import printable
+from ._progress import progress_bar
+
+if TYPE_CHECKING:
+    from marey.index import Index
 
 _OFFICIAL = {"ucf101": 101, "hmdb51": 51, "jhmdb": 21}  # classes each has when it is whole
 _DATASETS = (*_OFFICIAL, "folder", "csv", "tsn-list")
@@ -28,6 +32,8 @@ def prepare(
     lists: Path | None = None,
     test_list: Path | None = None,
     classes: Path | None = None,
+    shards: Path | None = None,
+    shard_megabytes: float | None = None,
     dry_run: Annotated[bool, Parameter(alias="-n")] = False,
     json: bool = False,
     quiet: Annotated[bool, Parameter(alias="-q")] = False,
@@ -35,6 +41,8 @@ def prepare(
     """Make the index of a data set, with its official split.
 
     Example: `marey prepare ucf101 ~/data/ucf101 --split 1`
+
+    Example: `marey prepare folder my-clips --shards my-shards`
 
     The path of the index is printed. Listed videos that are not there are all named and left
     out, and the exit code is then 3. The data set itself is only read.
@@ -48,6 +56,9 @@ def prepare(
             the list, if its paths do not start from its own folder but from the root.
         test_list: List of test videos that goes with a tsn-list of training videos.
         classes: Class names of a tsn-list, one a line.
+        shards: Folder to copy the videos to, in tar shards as WebDataset reads them. The index
+            then names the videos inside them.
+        shard_megabytes: Size of a shard; 512 unless given.
         dry_run: Write nothing; say what would be written.
         json: Print a summary as JSON instead of the path.
         quiet: Say nothing but what is missing.
@@ -63,6 +74,8 @@ def prepare(
     )
 
     _check_options(dataset, lists=lists, test_list=test_list, classes=classes)
+    if shard_megabytes is not None and (shards is None or not shard_megabytes > 0):
+        raise UsageError("--shard-megabytes is a positive size, and goes with --shards FOLDER")
     if dataset == "ucf101":
         prepared = prepare_ucf101(root, split=split, lists=lists)
     elif dataset == "hmdb51":
@@ -86,6 +99,8 @@ def prepare(
     for path in prepared.missing:
         print(f"missing: {printable(path)}", file=sys.stderr)
     if not dry_run:
+        if shards is not None:
+            index = _sharded(index, shards, shard_megabytes or 512.0, quiet=quiet)
         write_index(index, out)
     summary = {
         "index": str(out),
@@ -99,6 +114,20 @@ def prepare(
     if prepared.missing:
         print(f"{len(prepared.missing)} listed videos are missing", file=sys.stderr)
         raise SystemExit(3)
+
+
+def _sharded(index: "Index", folder: Path, megabytes: float, *, quiet: bool) -> "Index":
+    """Write the videos of an index into shards, and return the index of those."""
+    from marey.data import write_shards
+
+    with progress_bar(quiet=quiet) as bar:
+        task = bar.add_task("shards", total=None)
+        return write_shards(
+            index,
+            folder,
+            megabytes=megabytes,
+            each=lambda done, total: bar.update(task, completed=done, total=total),
+        )
 
 
 def _check_options(

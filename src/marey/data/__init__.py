@@ -29,6 +29,7 @@ from ._sampling import frames_of as frames_of
 from ._sampling import paced_draws as paced_draws
 from ._sampling import segment_centres as segment_centres
 from ._sampling import segment_draws as segment_draws
+from ._shards import write_shards as write_shards
 from ._snippets import SPANS as SPANS
 from ._snippets import FrameSource as FrameSource
 from ._snippets import read_snippets as read_snippets

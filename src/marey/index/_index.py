@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -12,6 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from marey.errors import UsageError
+from marey.video import is_there
 
 from ._problems import nearest, refuse
 
@@ -92,8 +92,7 @@ class Index:
         """Return the videos that are not on the disk, each once."""
         paths = dict.fromkeys(entry.path for entry in self.entries)
         files = (self.root / path for path in paths)
-        # Path.exists would raise on a name too long for the file system.
-        return [file for file in files if not os.path.exists(file)]  # noqa: PTH110
+        return [file for file in files if not is_there(file)]
 
     def only(self, split: str) -> "Index":
         """Return the entries of one split, with all the classes."""

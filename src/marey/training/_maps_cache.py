@@ -27,6 +27,7 @@ from marey.models import OFF, Network, for_inference, load_tensors, save_tensors
 from marey.nn import Maps
 from marey.ranks import ALONE, Ranks
 from marey.settings import Training
+from marey.video import holding
 
 from ._validation import Look, centre_snippets
 from ._workers import batches_of
@@ -208,6 +209,6 @@ def _file(folder: Path, clips: SnippetDataset, key: Key) -> Path:
 
 def _content(video: Path, part: str) -> str:
     """Return a name for part of a video as it is now; another video of its path has another."""
-    about = video.stat()
+    about = holding(video).stat()
     text = f"{video.resolve()} {about.st_size} {about.st_mtime_ns} {part}"
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:24]

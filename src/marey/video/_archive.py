@@ -13,7 +13,7 @@ import tarfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import BinaryIO, NamedTuple
 
 from marey.errors import RefusedError, VideoError
 
@@ -31,7 +31,7 @@ class _Place(NamedTuple):
     size: int
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: Path) -> io.RawIOBase:
     """Open a file, or a member of an archive by a path that leads into it, without a buffer.
 
     Raises:
@@ -48,7 +48,7 @@ def open_bytes(path: Path) -> BinaryIO:
     place = _members_now(archive).get(name)
     if place is None:
         raise FileNotFoundError(f"{archive} holds no {name}")
-    return cast("BinaryIO", _Stretch(archive, place))
+    return _Stretch(archive, place)
 
 
 def holding(path: Path) -> Path:
@@ -81,6 +81,8 @@ def _parted(path: Path) -> tuple[Path | None, str]:
 
 class _Stretch(io.RawIOBase):
     """A stretch of a file as if it were a file."""
+
+    mode = "rb"
 
     def __init__(self, archive: Path, place: _Place) -> None:
         self._file = archive.open("rb", buffering=0)

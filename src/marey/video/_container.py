@@ -3,8 +3,9 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from io import RawIOBase
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, cast
 
 import av
 from av.container import InputContainer
@@ -85,7 +86,7 @@ class VideoFile:
 class _Nameless:
     """The bytes of a file, without its name: the decoder must judge by what is inside."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: RawIOBase) -> None:
         self.read = file.read
         self.seek = file.seek
         self.tell = file.tell
@@ -96,7 +97,7 @@ def words(error: Exception) -> str:
     return (getattr(error, "strerror", None) or str(error)).lower()
 
 
-def _open_bytes(path: Path) -> BinaryIO:
+def _open_bytes(path: Path) -> RawIOBase:
     if os.path.isdir(path):  # noqa: PTH112 - Path.is_dir would raise on a name too long
         raise VideoError(f"{path} is a folder, not a video file")
     try:
@@ -115,7 +116,7 @@ def _open_bytes(path: Path) -> BinaryIO:
     return file
 
 
-def _open_container(path: Path, file: BinaryIO) -> InputContainer:
+def _open_container(path: Path, file: RawIOBase) -> InputContainer:
     try:
         return av.open(
             _Nameless(file),

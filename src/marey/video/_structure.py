@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from struct import unpack
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from marey.video._archive import open_bytes
 from marey.video._matroska import Segment
@@ -39,7 +39,7 @@ def structural_damage(path: Path, format_name: str, *, packets: int | None = Non
     }
     if format_name not in walks:
         return ""
-    with io.BufferedReader(cast("io.RawIOBase", open_bytes(path))) as file:
+    with io.BufferedReader(open_bytes(path)) as file:
         size = file.seek(0, 2)
         return walks[format_name](file, size)
 
