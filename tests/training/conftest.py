@@ -141,12 +141,14 @@ def _log_of() -> Callable[[Path], list[dict[str, Any]]]:
 
 
 @pytest.fixture
-def train(films: Index, tmp_path: Path) -> Callable[..., list[str]]:
-    """Train on the films in several processes, and return what each printed."""
+def train(films: Index, tmp_path: Path) -> Callable[..., tuple[str, str, list[int]]]:
+    """Train on the films in several processes; see `together`."""
 
-    def train(settings: Training, out: Path, *, count: int) -> list[str]:
+    def train(
+        settings: Training, out: Path, *, count: int, index: Path | None = None, **more: str
+    ) -> tuple[str, str, list[int]]:
         file = recipe(settings, tmp_path / "recipe.toml")
-        words = ["train", str(films.root / "index.csv"), f"--out={out}", f"--recipe={file}"]
-        return together(words, count=count)
+        words = ["train", str(index or films.root / "index.csv"), f"--out={out}"]
+        return together([*words, f"--recipe={file}"], count=count, **more)
 
     return train

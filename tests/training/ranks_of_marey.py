@@ -7,7 +7,6 @@ import subprocess
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from marey.settings import Training
 
@@ -34,29 +33,25 @@ def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(found)} | more
 
 
-def start(words: list[str], *, count: int, **more: str) -> list[subprocess.Popen[str]]:
-    """Start so many processes, without torchrun, which takes seconds to load."""
+def together(words: list[str], *, count: int, **more: str) -> tuple[str, str, list[int]]:
+    """Run so many processes to their end; return what they printed, and their exit codes.
+
+    Not by torchrun, which takes seconds to load.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     more |= {"WORLD_SIZE": str(count), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    return [
-        subprocess.Popen(
-            [sys.executable, str(PROGRAM), *words],
-            env=environment(**more, RANK=str(rank)),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(count)
-    ]
-
-
-def together(words: list[str], *, count: int) -> list[str]:
-    """Run so many processes to their end and return what each printed."""
-    said: list[Any] = [process.communicate(timeout=300) for process in start(words, count=count)]
-    assert not any("Error" in err for _, err in said), said
-    return [out for out, _ in said]
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), *words],
+        env=environment(**more),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=True,
+    )
+    *said, codes = done.stderr.splitlines()
+    return done.stdout, "\n".join(said), [int(code) for code in codes.split()]
 
 
 def torchrun(words: list[str], *options: str, count: int, **more: str) -> subprocess.Popen[str]:

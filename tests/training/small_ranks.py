@@ -1,7 +1,8 @@
 """Runs `marey` with tiny networks, as torchrun starts it: `torchrun small_ranks.py train ...`.
 
-`MAREY_END` kills one of the processes, or stops it so that it only seems to live: `1:4:kill` the
-second when it has taken four steps, in the first start alone.
+Without torchrun it loads once and becomes as many processes as `WORLD_SIZE` says; their exit codes
+are the last line of stderr. `MAREY_END` kills one of the processes, or stops it so that it only
+seems to live: `1:4:kill` the second when it has taken four steps, in the first start alone.
 """
 
 import os
@@ -34,9 +35,31 @@ def end_at(place: str) -> None:
     loop.add_gradients = counted  # type: ignore[assignment]
 
 
+def fork(count: int) -> bool:
+    """Become so many processes; tell whether this is one of them, when all others have ended."""
+    children = []
+    for rank in range(count):
+        os.environ["RANK"] = str(rank)
+        child = os.fork()
+        if child == 0:
+            return True
+        children.append(child)
+    codes: dict[int, int] = {}
+    while len(codes) < count:
+        child, status = os.waitpid(-1, 0)
+        codes[child] = os.waitstatus_to_exitcode(status)
+        if len(codes) == count - 1:  # What is left may be one that a test stopped.
+            for left in set(children) - set(codes):
+                if "stop" in os.environ.get("MAREY_END", ""):
+                    os.kill(left, signal.SIGKILL)
+    sys.stderr.write(" ".join(str(codes[child]) for child in children) + "\n")
+    return False
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
     TSN_NETWORKS[TSN_TINY], OFF_NETWORKS[OFF_TINY] = tsn_tiny, off_tiny
-    if "MAREY_END" in os.environ:
-        end_at(os.environ["MAREY_END"])
-    main(sys.argv[1:])
+    if "RANK" in os.environ or fork(int(os.environ["WORLD_SIZE"])):
+        if "MAREY_END" in os.environ:
+            end_at(os.environ["MAREY_END"])
+        main(sys.argv[1:])

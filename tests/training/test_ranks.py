@@ -21,7 +21,7 @@ from marey.training._step import parts_of_pass
 
 Short = Callable[..., Training]
 Log = Callable[[Path], list[dict[str, Any]]]
-Train = Callable[..., list[str]]
+Train = Callable[..., tuple[str, str, list[int]]]
 
 
 @given(things=st.integers(0, 50), count=st.integers(1, 9))
@@ -87,9 +87,9 @@ def test_two_processes_learn_what_one_does_and_the_first_alone_writes(
     # Batch normalisation keeps statistics, so that they have to be put together too.
     settings = short(frozen_stages=0, partial_bn=False, batch=4)
     runs.to_the_end(settings, tmp_path / "one")
-    first, second = train(settings, tmp_path / "two", count=2)
-    assert first == f"{tmp_path / 'two' / 'model.safetensors'}\n"
-    assert second == ""
+    printed, _, codes = train(settings, tmp_path / "two", count=2)
+    assert codes == [0, 0]
+    assert printed == f"{tmp_path / 'two' / 'model.safetensors'}\n"
     one, two = (log_of(tmp_path / name) for name in ("one", "two"))
     assert [line["step"] for line in one] == [line["step"] for line in two]
     for name in ("loss", "training_loss", "validation_loss"):

@@ -3,6 +3,7 @@
 import json as json_module
 import sys
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -47,6 +48,8 @@ def test(
 
     Example: `marey test off-lite0-jhmdb jhmdb-split1.csv --out scores.npz`
 
+    Example: `torchrun --nproc-per-node 2 -m marey test my-model jhmdb-split1.csv`
+
     Stopped at any moment, the same command goes on from there. The scores are raw logits of
     each head; the figures are printed and written beside them as JSON.
 
@@ -86,81 +89,89 @@ def test(
     from marey.flow import stored_method
     from marey.index import read_index
     from marey.models import load_named
+    from marey.ranks import together
 
     keep_freed_memory()
     device = require_cpu(cluster, device)
     torch.set_num_threads(threads or torch.get_num_threads())
-    recipe: dict[str, Any] = {}
-    if Path(model).suffix in EXPORTED:
-        exported = read_exported(Path(model), backend=backend, device=device)
-        runner: Runner = exported
-        facts = exported.facts
-    else:
-        network = load_named(model)
-        facts, recipe = facts_of(network), network.recipe
-        announce = announcer(quiet=quiet)
-        runner = runner_of(network, backend=backend, device=device, announce=announce)
-        if isinstance(runner, ExportedRunner):
-            facts = runner.facts
-    whole = read_index(index, classes=facts.classes)
-    videos = _part(whole, split, recipe)
-    out = out or Path(f"{Path(model).stem}-{index.stem}.npz")
-    unfinished = out.with_name(f"{out.name}.unfinished")
-    meta = {
-        "model": facts.model,
-        "modality": facts.modality,
-        "weights_sha256": facts.weights_sha256,
-        "precision": facts.precision,
-        "index_sha256": whole.fingerprint,
-        "split": split,
-        "fusion": dict(facts.fusion),
-    }
-    views = Views(snippets=snippets, crops=crops, over_crops=over_crops)
-    source: Source = Videos()
-    if facts.modality == "flow":
-        known = "" if any_flow else facts.preprocessing.flow
-        source = flow_source(folder=flow, on_the_fly=on_the_fly, learnt_from=known)
-        meta["flow"] = stored_method(flow) if flow else "dis"
-    elif flow or on_the_fly:
-        raise UsageError(f"{model} looks at {facts.modality}, not at flow; leave flow out")
-    with (
-        joined(cluster, fetch=fetch) as others,
-        alone_in(unfinished),
-        progress_bar(quiet=quiet) as bar,
-    ):
-        task = bar.add_task("testing", total=len(videos.entries))
-        scores, failures = score_index(
-            runner,
-            videos,
-            views=views,
-            meta=meta,
-            unfinished=unfinished,
-            frames_at_once=frames_at_once,
-            each=lambda entry: bar.advance(task),
-            source=source,
-            elsewhere=_elsewhere(
-                others,
-                fetch,
-                model=model,
-                weights_sha256=facts.weights_sha256,
-                root=videos.root,
+    with together(device) as ranks:
+        if ranks.count > 1 and cluster is not None:
+            raise UsageError("--cluster brings its own workers; start one process, not torchrun")
+        quiet = quiet or not ranks.is_first
+        recipe: dict[str, Any] = {}
+        if Path(model).suffix in EXPORTED:
+            exported = read_exported(Path(model), backend=backend, device=device)
+            runner: Runner = exported
+            facts = exported.facts
+        else:
+            network = load_named(model)
+            facts, recipe = facts_of(network), network.recipe
+            announce = announcer(quiet=quiet)
+            runner = runner_of(network, backend=backend, device=device, announce=announce)
+            if isinstance(runner, ExportedRunner):
+                facts = runner.facts
+        whole = read_index(index, classes=facts.classes)
+        videos = _part(whole, split, recipe)
+        out = out or Path(f"{Path(model).stem}-{index.stem}.npz")
+        unfinished = out.with_name(f"{out.name}.unfinished")
+        meta = {
+            "model": facts.model,
+            "modality": facts.modality,
+            "weights_sha256": facts.weights_sha256,
+            "precision": facts.precision,
+            "index_sha256": whole.fingerprint,
+            "split": split,
+            "fusion": dict(facts.fusion),
+        }
+        views = Views(snippets=snippets, crops=crops, over_crops=over_crops)
+        source: Source = Videos()
+        if facts.modality == "flow":
+            known = "" if any_flow else facts.preprocessing.flow
+            source = flow_source(folder=flow, on_the_fly=on_the_fly, learnt_from=known)
+            meta["flow"] = stored_method(flow) if flow else "dis"
+        elif flow or on_the_fly:
+            raise UsageError(f"{model} looks at {facts.modality}, not at flow; leave flow out")
+        with (
+            joined(cluster, fetch=fetch) as others,
+            alone_in(unfinished) if ranks.is_first else nullcontext(),
+            progress_bar(quiet=quiet) as bar,
+        ):
+            task = bar.add_task("testing", total=len(videos.entries))
+            scores, failures = score_index(
+                runner,
+                videos,
                 views=views,
-                source=source,
-                backend=backend,
+                meta=meta,
+                unfinished=unfinished,
                 frames_at_once=frames_at_once,
-            ),
-        )
-        save_scores(scores, out)
-        figures = {"scores": str(out), **_figures(scores, facts.fusion)}
-        write_text(out.with_suffix(".json"), json_module.dumps(figures, indent=2) + "\n")
-        discard(unfinished)
+                each=lambda entry: bar.advance(task),
+                source=source,
+                elsewhere=_elsewhere(
+                    others,
+                    fetch,
+                    model=model,
+                    weights_sha256=facts.weights_sha256,
+                    root=videos.root,
+                    views=views,
+                    source=source,
+                    backend=backend,
+                    frames_at_once=frames_at_once,
+                ),
+                ranks=ranks,
+            )
+            if not ranks.is_first:
+                return
+            save_scores(scores, out)
+            figures = {"scores": str(out), **_figures(scores, facts.fusion)}
+            write_text(out.with_suffix(".json"), json_module.dumps(figures, indent=2) + "\n")
+            discard(unfinished)
     if json:
         print(json_module.dumps(figures, indent=2))
     else:
         _show(figures, quiet=quiet)
     for failure in failures:
         print(f"marey: unusable: {failure.reason}", file=sys.stderr)
-    if failures:
+    if failures and ranks.count == 1:  # To torchrun anything but 0 is a reason to start anew.
         sys.exit(3)
 
 

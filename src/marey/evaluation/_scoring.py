@@ -5,20 +5,21 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, UInt8
-from torch import Tensor
+from torch import Tensor, from_numpy
 
 from marey.backends import Runner
 from marey.data import Source, Videos, part_of
 from marey.durable import complete_file, write_text
 from marey.errors import UsageError, VideoError
 from marey.index import Entry, Index
+from marey.ranks import ALONE, Ranks
 
 from ._scores import Scores
 from ._views import Views, score_snippets, snippets_of
@@ -51,6 +52,7 @@ def score_index(
     each: Callable[[Entry], None] = lambda entry: None,
     source: Source | None = None,
     elsewhere: Elsewhere | None = None,
+    ranks: Ranks = ALONE,
 ) -> tuple[Scores, list[Failure]]:
     """Score all videos of an index and return the scores and what could not be scored.
 
@@ -68,8 +70,11 @@ def score_index(
         each: Called after each video.
         source: Where the frames come from; the videos unless given.
         elsewhere: Answers for the model, which then is asked nothing, by other computers.
+        ranks: The processes that score together, each with this call; all have the scores then.
     """
-    _claim(unfinished, {"meta": meta, "views": views.as_json(), "videos": _paths(index)})
+    with ranks.first_before_others():
+        if ranks.is_first:
+            _claim(unfinished, {"meta": meta, "views": views.as_json(), "videos": _paths(index)})
     if elsewhere is None:
         answered = _answered(
             model,
@@ -78,10 +83,11 @@ def score_index(
             unfinished=unfinished,
             frames_at_once=frames_at_once,
             source=source or Videos(),
+            numbers=ranks.share(len(index.entries)),
         )
     else:
         answered = _answered_elsewhere(index, unfinished, elsewhere)
-    rows, failures = _collected(answered, index, unfinished, each)
+    rows, failures = _of_all(ranks, *_collected(answered, index, unfinished, each))
     if not rows:
         reasons = "; ".join(failure.reason for failure in failures[:3])
         raise VideoError(f"none of the {len(index.entries)} videos could be scored: {reasons}")
@@ -122,6 +128,26 @@ def _collected(
     return rows, [failure for _, failure in sorted(failed, key=itemgetter(0))]
 
 
+def _of_all(
+    ranks: Ranks, rows: list[tuple[int, Answers]], failures: list[Failure]
+) -> tuple[list[tuple[int, Answers]], list[Failure]]:
+    """Return the rows and failures of all processes; their shares follow each other."""
+    if ranks.count == 1:
+        return rows, failures
+    heads = list(rows[0][1]) if rows else []
+    stacked = {head: from_numpy(np.stack([answers[head] for _, answers in rows])) for head in heads}
+    about = {"numbers": [number for number, _ in rows], "failures": [astuple(f) for f in failures]}
+    rows, failures = [], []
+    for tensors, told in ranks.gather(stacked, about):
+        seen = {head: tensor.numpy() for head, tensor in tensors.items()}
+        rows += [
+            (number, {head: logits[place] for head, logits in seen.items()})
+            for place, number in enumerate(told["numbers"])
+        ]
+        failures += [Failure(*failure) for failure in told["failures"]]
+    return rows, failures
+
+
 def ready_snippets(
     model: Runner, index: Index, entry: Entry, *, views: Views, source: Source
 ) -> UInt8[Tensor, "K C H W"]:
@@ -147,6 +173,7 @@ def _answered(
     unfinished: Path,
     frames_at_once: int | None,
     source: Source,
+    numbers: range,
 ) -> Iterator[tuple[int, Answers | VideoError]]:
     """Yield each video's answer, the next one decoding while this one is looked at."""
 
@@ -161,10 +188,10 @@ def _answered(
         return ready.pin_memory() if model.device.type == "cuda" else ready
 
     with ThreadPoolExecutor(max_workers=1) as pool:
-        ahead = [pool.submit(snippets, number) for number in range(min(2, len(index.entries)))]
-        for number in range(len(index.entries)):
+        ahead = [pool.submit(snippets, number) for number in numbers[:2]]
+        for number in numbers:
             ready = ahead.pop(0).result()
-            if number + 2 < len(index.entries):
+            if number + 2 < numbers.stop:
                 ahead.append(pool.submit(snippets, number + 2))
             if isinstance(ready, VideoError):
                 yield number, ready
