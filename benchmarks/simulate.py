@@ -17,7 +17,7 @@ import json
 import random
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import repeat
 from pathlib import Path
 
 HOUR = 3600.0
@@ -122,7 +122,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("measured", type=Path, help="what benchmarks/cluster.py saved")
     parser.add_argument("--videos", type=int, default=650_000)
-    parser.add_argument("--longer", type=float, default=10.0, help="a video of it, by one measured")
     parser.add_argument("--bytes", type=float, default=0.6e6, help="of a video")
     parser.add_argument("--bandwidth", type=float, default=1.25e9, help="of the storage, bytes/s")
     parser.add_argument("--hours", type=float, default=1000.0, help="until a worker fails")
@@ -154,15 +153,16 @@ def predict(name: str, row: dict[str, list[float] | float], arguments: argparse.
     assert isinstance(one, list)
     assert isinstance(hand_out, float)
     # Stragglers: the disk, the neighbour or the film that is twenty times as long.
-    times = [arguments.longer * seconds for seconds in one]
+    longer = row["longer"]
+    assert isinstance(longer, float)
+    times = [longer * seconds for seconds in one]
     plain = round(arguments.videos * (1 - arguments.slow))
     print(f"{name}, {arguments.videos:,} videos, {1e3 * hand_out:.2f} ms to hand one out")
     print("workers    hours   speed-up   busy   lost   tail, s")
     work = 0.0
     for workers in (1, 8, 64, 256, 1000, 4000):
         chance = random.Random(arguments.seed)  # noqa: S311 - no secret
-        slow = chain(repeat(1.0, plain), repeat(20.0, arguments.videos - plain))
-        factors = list(slow)
+        factors = [*repeat(1.0, plain), *repeat(20.0, arguments.videos - plain)]
         chance.shuffle(factors)
         seconds = (
             factor * time
