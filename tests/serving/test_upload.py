@@ -71,8 +71,9 @@ def test_a_form_without_one_video_is_refused(client: TestClient, body: bytes) ->
     assert answer.json()["error"]["code"] in ("form", "cut")
 
 
-def test_a_form_needs_a_boundary(client: TestClient) -> None:
-    headers = {"content-type": "multipart/form-data"}
+@pytest.mark.parametrize("boundary", ["", "; boundary=" + "b" * 300])
+def test_a_form_needs_a_boundary_of_at_most_256_bytes(client: TestClient, boundary: str) -> None:
+    headers = {"content-type": "multipart/form-data" + boundary}
     assert client.post("/v1/predict", content=b"x", headers=headers).status_code == 400
 
 

@@ -49,11 +49,11 @@ async def receive(request: Request, file: Path, most: int) -> str:
         raise Refusal(415, "address", "send the video itself; videos are never fetched")
     with file.open("xb") as out:
         taker: _Taker
-        if kind == b"multipart/form-data":
-            taker = _Form(out, options.get(b"boundary", b""), most)
-        else:
-            taker = _Raw(out, request.query_params.get("name", ""), most)
         try:
+            if kind == b"multipart/form-data":
+                taker = _Form(out, options.get(b"boundary", b""), most)
+            else:
+                taker = _Raw(out, request.query_params.get("name", ""), most)
             async for chunk in _patiently(request):
                 taker.write(chunk)
             taker.finish()
