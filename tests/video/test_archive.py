@@ -63,6 +63,8 @@ def test_a_member_reads_as_a_file_of_its_own(tmp_path: Path) -> None:
         assert file.seek(-2, 2) == 8
         assert file.read(100) == b"89"
         assert file.read(1) == b""
+        assert file.seek(7) == 7
+        assert file.readall() == b"789"
         assert file.seek(1) == 1
         assert file.seek(2, 1) == file.tell() == 3
         with pytest.raises(OSError, match="before the beginning"):

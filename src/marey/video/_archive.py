@@ -112,6 +112,10 @@ class _Stretch(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        left = bytearray(max(self._place.size - self._at, 0))
+        return bytes(memoryview(left)[: self.readinto(left)])
+
     def close(self) -> None:
         self._file.close()
         super().close()
