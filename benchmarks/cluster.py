@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("index", type=Path)
     parser.add_argument("--videos", type=int, default=24, help="evenly spread over the index")
-    parser.add_argument("--method", default="dis")
+    parser.add_argument("--method", default="tvl1")
     parser.add_argument("--save", type=Path, help="what benchmarks/simulate.py reads")
     arguments = parser.parse_args()
 
