@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,12 @@ import pytest
 from marey.index import Entry, Index, write_index
 from marey.video import write_video
 
-pytest.importorskip("ray", reason="Ray is not installed")
-pytest.importorskip("cv2", reason="OpenCV is not installed")
-
-pytestmark = pytest.mark.slow
+pytestmark = [
+    pytest.mark.slow,
+    # Importing Ray takes seconds, also where these tests are not run.
+    pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed"),
+    pytest.mark.skipif(find_spec("cv2") is None, reason="OpenCV is not installed"),
+]
 
 ENVIRONMENT = os.environ | {
     "MAREY_BACKEND": "torch",
