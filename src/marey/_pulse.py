@@ -48,6 +48,11 @@ class Pulse:
     ) -> None:
         self._left.set()
 
+    def met(self) -> None:
+        """All are there: from now on silence counts."""
+        for other in self._others:
+            self._limits[other] = time.monotonic() + _SILENCE_SECONDS
+
     def _beat(self) -> None:
         """Count, and see who else did; what cannot be asked for counts as silence."""
         counts = dict.fromkeys(self._others, 0)

@@ -120,11 +120,12 @@ def together(device: str = "cpu") -> Iterator[Ranks]:
     with _naming_the_lost():
         store, rank, count = next(rendezvous("env://", timeout=_MEETING))
     ranks = Ranks(rank, count)
-    with Pulse(store.clone(), rank, count):
+    with Pulse(store.clone(), rank, count) as pulse:
         with _naming_the_lost():
             dist.init_process_group(
                 backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE
             )
+        pulse.met()
         try:
             yield ranks
             ranks.wait()
