@@ -172,7 +172,7 @@ class RunFolder:
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line)
-            except json.JSONDecodeError:  # The line that the interruption cut.
+            except (ValueError, KeyError, TypeError):  # The line that the interruption cut.
                 break
         write_text(path, "".join(line + "\n" for line in kept))
 
@@ -209,7 +209,7 @@ def _settings_in(path: Path) -> dict[str, Any]:
     """Return the settings that were written when the run began."""
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         settings = None
     if not isinstance(settings, dict):
         raise UsageError(f"{path} is damaged, or not of a run; give another --out")
