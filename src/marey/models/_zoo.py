@@ -13,7 +13,7 @@ from marey.nn import (
     Backbone,
     BNInception,
     ConvBN,
-    EfficientNetLite0,
+    efficientnet_lite0,
     OFFBranch,
     SplitBranch,
     off_branch,
@@ -120,7 +120,7 @@ def tsn_efficientnet_lite0(
     """
     mean = 128.0 if modality == "flow" else 127.0
     preprocessing = Preprocessing(colour="rgb", mean=(mean,), std=(128.0,))
-    backbone = EfficientNetLite0(in_channels=_channels(modality))
+    backbone = efficientnet_lite0(in_channels=_channels(modality))
     model = _tsn(backbone, num_classes, modality, dropout, preprocessing)
     model.name = "tsn_efficientnet_lite0"
     return model

@@ -5,7 +5,9 @@ from ._backbone import Maps as Maps
 from ._bn_inception import BNInception as BNInception
 from ._conv import ConvBN as ConvBN
 from ._conv import SameConv2d as SameConv2d
-from ._efficientnet_lite import EfficientNetLite0 as EfficientNetLite0
+from ._efficientnet_lite import EfficientNetLite as EfficientNetLite
+from ._efficientnet_lite import efficientnet_lite0 as efficientnet_lite0
+from ._efficientnet_lite import efficientnet_lite2 as efficientnet_lite2
 from ._gradients import diagonal_gradient as diagonal_gradient
 from ._gradients import diagonal_kernels as diagonal_kernels
 from ._gradients import sobel_gradient as sobel_gradient

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float32
 
-from marey.durable import complete_file
+from marey.durable import alone_in, complete_file
 from marey.errors import MareyError, UsageError
 from marey.evaluation import Scores, fuse_heads, load_scores, save_scores
 from marey.index import Index, read_index
@@ -70,16 +70,32 @@ def fit_clips(
             another run.
         MareyError: As for `fit`.
     """
-    off_name = _off_on(settings.model)
-    learn, judges = _parts(clips.index)
+    _off_on(settings.model)
+    learn, _ = _parts(clips.index)
     folds = fold_numbers(learn, share=settings.hold_out, seed=settings.hold_out_seed)
     about = {**plain(settings), "clips": clips.index.fingerprint}
     RunFolder(out, about, may_change=WITHOUT_EFFECT)
     learnt = Learnt(model=out / "model.safetensors", scores=out / "held-out.npz", runs=_runs(out))
-    if _is_done(learnt):
-        return learnt
+    with alone_in(out):
+        if not _is_done(learnt):
+            _learn(settings, clips, learnt, folds, tell=tell, cache=cache)
+    return replace(learnt, runs=_runs(out))
+
+
+def _learn(
+    settings: Training,
+    clips: Clips,
+    learnt: Learnt,
+    folds: tuple[int, ...],
+    *,
+    tell: Tell,
+    cache: Path | None,
+) -> None:
+    """Hold out each fold in turn, then learn from all, and save the network and the answers."""
+    off_name = _off_on(settings.model)
+    learn, judges = _parts(clips.index)
     settings = replace(settings, pace=pace_of_clips(settings, clips.frames))
-    work = out / _WORK
+    work = learnt.model.parent / _WORK
     go = ClipRuns(settings, off_name, work, cache or work / "cache", Steps(tell, settings, folds))
     answers: Answers = {}
     for number in range(max(folds) + 1):
@@ -103,7 +119,6 @@ def fit_clips(
         fused = np.stack([fuse_heads(look(entry), weights) for entry in judges.entries])
         meta |= {"folds": 0, "weights_sha256": network.sha256}
     save_scores(_scores(clips, judges or learn, fused, meta), learnt.scores)
-    return replace(learnt, runs=_runs(out))
 
 
 def discard_runs(out: Path) -> None:

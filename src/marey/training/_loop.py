@@ -73,18 +73,19 @@ def _fit(
 ) -> Outcome:
     """Do what `fit` promises."""
     learn, held_out = divide(index, settings)
-    start = begin(settings, learn, out, report, about=plain(settings), of=index, ranks=ranks)
-    progress = start.progress
-    kept = load_validation(start.folder) if progress.epoch == settings.epochs else None
-    if ranks.all_true(kept is not None) and kept is not None:
-        return Outcome(start.folder.model, progress.best_epoch, kept)
-    with under_way(start, cache) as run:
-        look = looking(start, held_out, cache)
-        while progress.epoch < settings.epochs:
-            progress = learn_pass(run, progress)
-            progress = _judge(run, progress, held_out, look).after_epoch()
-            run.save(progress)
-    return _finish(run, progress, held_out, look)
+    about = plain(settings)
+    with begin(settings, learn, out, report, about=about, of=index, ranks=ranks) as start:
+        progress = start.progress
+        kept = load_validation(start.folder) if progress.epoch == settings.epochs else None
+        if ranks.all_true(kept is not None) and kept is not None:
+            return Outcome(start.folder.model, progress.best_epoch, kept)
+        with under_way(start, cache) as run:
+            look = looking(start, held_out, cache)
+            while progress.epoch < settings.epochs:
+                progress = learn_pass(run, progress)
+                progress = _judge(run, progress, held_out, look).after_epoch()
+                run.save(progress)
+        return _finish(run, progress, held_out, look)
 
 
 def learn_pass(run: Run, progress: Progress) -> Progress:

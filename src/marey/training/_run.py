@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from marey.data import SnippetDataset
+from marey.durable import alone_in
 from marey.index import Index
 from marey.models import Network, choose_device
 from marey.ranks import ALONE, Ranks
@@ -91,6 +92,7 @@ class Run:
         self.folder.log(step=progress.step, epoch=progress.epoch, **values)
 
 
+@contextmanager
 def begin(
     settings: Training,
     learn: Index,
@@ -100,8 +102,10 @@ def begin(
     about: Mapping[str, object],
     of: Index,
     ranks: Ranks = ALONE,
-) -> Start:
-    """Return a run's network and optimiser, put back to where the run was left.
+) -> Iterator[Start]:
+    """Yield a run's network and optimiser, put back to where the run was left.
+
+    Meanwhile no other call works in the folder: it waits, and then finds what this one did.
 
     Args:
         settings: The run.
@@ -117,13 +121,14 @@ def begin(
     optimiser = build_optimiser(model, settings.optim)
     with ranks.first_before_others():
         folder = RunFolder(out, {**about, "index": of.fingerprint}, may_change=WITHOUT_EFFECT)
-    progress, damaged = folder.resume(model, optimiser) if ranks.is_first else (Progress(), [])
-    progress = as_the_first(ranks, model, optimiser, progress)
-    start = Start(settings, learn, model, optimiser, folder, progress, report, ranks)
-    if damaged:
-        place = f"going on from step {progress.step}" if progress.step else "starting anew"
-        report(f"{out}: {', '.join(damaged)} damaged; {place}", progress, start.steps)
-    return start
+    with alone_in(out) if ranks.is_first else nullcontext():
+        progress, damaged = folder.resume(model, optimiser) if ranks.is_first else (Progress(), [])
+        progress = as_the_first(ranks, model, optimiser, progress)
+        start = Start(settings, learn, model, optimiser, folder, progress, report, ranks)
+        if damaged:
+            place = f"going on from step {progress.step}" if progress.step else "starting anew"
+            report(f"{out}: {', '.join(damaged)} damaged; {place}", progress, start.steps)
+        yield start
 
 
 def as_the_first(
