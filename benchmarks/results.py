@@ -3,39 +3,87 @@
     python benchmarks/results.py ROOT --out runs/results
 
 ROOT is the data set, with `videos` and `splits` in it. A cell is one stream, split and seed: TSN,
-OFF on top of it, and the scores of test videos and of held-out ones. Its folder is named by a hash
-of its recipes, its videos and its seed, so what changes is trained anew and what does not is kept.
-Stopped at any moment, the same command goes on from there; with `--print` it only shows the rows
-whose cells are done. Epochs and weights are chosen on held-out training videos; test videos are
-looked at once, in 25 x 10 views.
+OFF on top of it, and the scores of test videos and of held-out ones, which are kept in
+`benchmarks/results`. A cell's name holds a hash of its recipes, its videos and its seed, so what
+changes is trained anew and what does not is kept. Stopped at any moment, the same command goes on
+from there; with `--print` it only shows the rows whose cells are done. Epochs and weights are
+chosen on held-out training videos; test videos are looked at once, in 25 x 10 views.
+
+Networks of one split whose backbone is the same, because it stayed as it was, look at the test
+videos together: their classifiers lie side by side in one, which answers as each alone does.
 """
 
 import argparse
+import copy
 import hashlib
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
+import torch
+from torch import nn
 
-from marey.evaluation import fuse_heads, load_scores
-from marey.index import read_index
+from marey.backends import runner_of
+from marey.data import flow_source
+from marey.evaluation import (
+    Scores,
+    Views,
+    discard,
+    fuse_heads,
+    load_scores,
+    save_scores,
+    score_index,
+)
+from marey.index import Index, hold_out, read_index
+from marey.models import OFF, load_model
+from marey.nn import PooledBranch
 from marey.report._bootstrap import interval, resample
 
 RESAMPLES = 2000
+KEPT = Path(__file__).parent / "results"
 # RGB first: it is cheapest, its backbone looks once, and the other rows build on it.
 STREAMS = {"rgb": "jhmdb", "diff": "jhmdb-diff", "flow": "jhmdb-flow"}
 # Streams, or a single head of one, that make each row.
 ROWS = {
     "TSN RGB": ["rgb:tsn"],
     "OFF RGB": ["rgb"],
+    "OFF RGB, its motion alone": ["rgb:off7"],
+    "TSN difference": ["diff:tsn"],
+    "OFF difference": ["diff"],
     "OFF RGB + OFF difference": ["rgb", "diff"],
     "TSN flow": ["flow:tsn"],
     "OFF flow": ["flow"],
     "TSN RGB + TSN flow": ["rgb:tsn", "flow:tsn"],
+    "OFF RGB + OFF flow": ["rgb", "flow"],
     "OFF RGB + OFF difference + OFF flow": ["rgb", "diff", "flow"],
 }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One stream, split and seed."""
+
+    stream: str
+    split: int
+    seed: int
+    digest: str
+
+    @property
+    def name(self) -> str:
+        """Its folder."""
+        return f"{self.stream}-split{self.split}-seed{self.seed}-{self.digest}"
+
+    def scores(self, part: str) -> Path:
+        """Return where its scores of a part are kept."""
+        return KEPT / self.name / f"{part}.npz"
+
+    def has(self, *parts: str) -> bool:
+        """Tell whether the scores of some parts are there."""
+        return all(self.scores(part).exists() for part in parts)
 
 
 def main() -> None:
@@ -45,7 +93,7 @@ def main() -> None:
     parser.add_argument("--splits", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--streams", choices=STREAMS, nargs="+", default=list(STREAMS))
-    parser.add_argument("--out", type=Path, default=Path("runs/results"))
+    parser.add_argument("--out", type=Path, default=Path("runs/results"), help="what may be lost")
     parser.add_argument("--print", action="store_true", help="run nothing")
     arguments = parser.parse_args()
     out: Path = arguments.out
@@ -53,18 +101,26 @@ def main() -> None:
         index = index_of(out, split)
         if not index.exists():
             marey("prepare", "jhmdb", arguments.root, "--split", split, "--out", index)
-    places = [(split, seed) for seed in arguments.seeds for split in arguments.splits]
     if not arguments.print:
-        for stream in [name for name in STREAMS if name in arguments.streams]:
-            for split, seed in places:
-                run(out, stream, split, seed)
-    print("| network | cells | top-1, % | 95 % interval |\n|---|---|---|---|")
+        for stream in arguments.streams:
+            for split in arguments.splits:
+                run(out, [cell(out, stream, split, seed) for seed in arguments.seeds])
+    print("| network | cells | top-1, % | 95 % interval | seeds |\n|---|---|---|---|---|")
+    places = [(split, seed) for seed in arguments.seeds for split in arguments.splits]
     for name, streams in ROWS.items():
-        done = [place for place in places if all(complete(out, s, *place) for s in streams)]
+        done = [
+            place
+            for place in places
+            if all(
+                cell(out, word.partition(":")[0], *place).has("test", *["val"] * (len(streams) > 1))
+                for word in streams
+            )
+        ]
         if done:
-            mean, low, high = row(out, streams, done)
+            mean, low, high, spread = row(out, streams, done)
             print(
-                f"| {name} | {len(done)} of {len(places)} | {mean:.1f} | {low:.1f} to {high:.1f} |"
+                f"| {name} | {len(done)} of {len(places)} | {mean:.1f} | {low:.1f} to {high:.1f} "
+                f"| ± {spread:.1f} |"
             )
 
 
@@ -73,12 +129,19 @@ def index_of(out: Path, split: int) -> Path:
     return out / f"jhmdb-split{split}.csv"
 
 
-def cell(out: Path, stream: str, split: int, seed: int) -> Path:
-    """Return the folder of a cell, named by all that its figures depend on."""
-    digest = hashlib.sha256(f"{seed} {read_index(index_of(out, split)).fingerprint}".encode())
+def cell(out: Path, stream: str, split: int, seed: int) -> Cell:
+    """Return a cell, named by all that its figures depend on."""
+    digest = hashlib.sha256(str(seed).encode())
+    for entry in sorted(read_index(index_of(out, split)).entries, key=lambda entry: entry.path):
+        digest.update(f"\n{plain(entry.path)} {entry.label} {entry.split} {entry.group}".encode())
     for network in ("tsn", "off"):
         digest.update(recipe(stream, network).read_bytes())
-    return out / f"{stream}-split{split}-seed{seed}-{digest.hexdigest()[:12]}"
+    return Cell(stream, split, seed, digest.hexdigest()[:12])
+
+
+def plain(path: str) -> str:
+    """Return the name of a video without the place of the data set."""
+    return "/".join(PurePath(path).parts[-2:])
 
 
 def recipe(stream: str, network: str) -> Path:
@@ -86,37 +149,131 @@ def recipe(stream: str, network: str) -> Path:
     return Path(str(files("marey") / "recipes" / f"{STREAMS[stream]}-{network}-lite0.toml"))
 
 
-def complete(out: Path, stream: str, split: int, seed: int) -> bool:
-    """Say whether the cell of a stream, or of a head of it, has its scores."""
-    return (cell(out, stream.partition(":")[0], split, seed) / "test.json").exists()
-
-
-def run(out: Path, stream: str, split: int, seed: int) -> None:
-    """Train and score a cell, or what is missing of it."""
-    folder, index = cell(out, stream, split, seed), index_of(out, split)
-    if complete(out, stream, split, seed):
+def run(out: Path, cells: Sequence[Cell]) -> None:
+    """Train and score the cells of a split that are missing."""
+    cells = [one for one in cells if not one.has("test", "val")]
+    if not cells:
         return
+    models = [loaded(trained(out, one)) for one in cells]
+    index = read_index(index_of(out, cells[0].split))
+    for together in [models] if alike(models) else [[model] for model in models]:
+        mine = [one for one, model in zip(cells, models, strict=True) if model in together]
+        for part in ("test", "val"):
+            if not all(one.has(part) for one in mine):
+                score(out, mine, together, part, index)
+
+
+def trained(out: Path, one: Cell) -> Path:
+    """Train the networks of a cell, or what is missing of them."""
+    index, folder = index_of(out, one.split), out / one.name
     where: list[object] = []
-    if stream == "flow":
+    if one.stream == "flow":
         where = ["--flow", out / "flow"]
         marey("flow", index, "--method", "tvl1", "--out", out / "flow", "--quiet")
-    common = [*where, "--seed", seed, "--cache", out / "cache", "--quiet"]
+    common = [*where, "--seed", one.seed, "--cache", out / "cache", "--quiet"]
     tsn, off = folder / "tsn", folder / "off"
-    marey("train", index, "--recipe", recipe(stream, "tsn"), "--out", tsn, *common)
+    marey("train", index, "--recipe", recipe(one.stream, "tsn"), "--out", tsn, *common)
     start = ["--init", tsn / "model.safetensors"]
-    marey("train", index, "--recipe", recipe(stream, "off"), *start, "--out", off, *common)
-    for name in ("val", "test"):
-        scores = folder / f"{name}.npz"
-        if not scores.with_suffix(".json").exists():
-            words = ["--out", scores, "--split", name, "--threads", 1, "--quiet", *where]
-            marey("test", off / "model.safetensors", index, *words)
+    marey("train", index, "--recipe", recipe(one.stream, "off"), *start, "--out", off, *common)
+    return off / "model.safetensors"
 
 
-def row(out: Path, streams: list[str], places: list[tuple[int, int]]) -> tuple[float, float, float]:
-    """Return the mean top-1 of cells, in per cent, and its interval over recordings.
+def loaded(path: Path) -> OFF:
+    """Return the OFF network of a checkpoint."""
+    model = load_model(path)
+    assert isinstance(model, OFF)
+    return model
+
+
+def alike(models: Sequence[OFF]) -> bool:
+    """Tell whether networks differ in nothing but classifiers of what is pooled."""
+    first = models[0].tsn.backbone.state_dict()
+    return all(
+        isinstance(model.branch, PooledBranch)
+        and all(
+            torch.equal(first[name], tensor)
+            for name, tensor in model.tsn.backbone.state_dict().items()
+        )
+        for model in models
+    )
+
+
+def side_by_side(models: Sequence[OFF]) -> OFF:
+    """Return a network whose classes are those of several, one after the other."""
+    joined = copy.deepcopy(models[0])
+    if len(models) == 1:
+        return joined
+    joined.tsn.head = beside([model.tsn.head for model in models])
+    branches = [model.branch for model in models if isinstance(model.branch, PooledBranch)]
+    heads = [copy.deepcopy(branch.head) for branch in branches]
+    for branch, head in zip(branches, heads, strict=True):
+        head.weight.data /= branch.spread
+        head.bias.data -= head.weight.data @ branch.centre
+    assert isinstance(joined.branch, PooledBranch)
+    joined.branch.head = beside(heads)
+    joined.branch.centre.zero_()
+    joined.branch.spread.fill_(1.0)
+    return joined.eval()
+
+
+def beside(heads: Sequence[nn.Linear]) -> nn.Linear:
+    """Return one classifier with the answers of several."""
+    joined = nn.Linear(heads[0].in_features, sum(head.out_features for head in heads))
+    joined.weight.data = torch.cat([head.weight.data for head in heads])
+    joined.bias.data = torch.cat([head.bias.data for head in heads])
+    return joined
+
+
+def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], part: str, index: Index) -> None:
+    """Score the videos of a split with networks that look together, and keep what each says."""
+    if part == "val":
+        saved = models[0].recipe
+        index = hold_out(index, fraction=saved["hold_out"], seed=saved["hold_out_seed"])
+    videos = index.only(part)
+    source = (
+        flow_source(folder=out / "flow", on_the_fly=False) if cells[0].stream == "flow" else None
+    )
+    unfinished = out / f"{cells[0].name}-{part}.unfinished"
+    scores, failures = score_index(
+        runner_of(side_by_side(models), threads=1),
+        videos,
+        views=Views(),
+        meta={"cells": [one.name for one in cells], "part": part},
+        unfinished=unfinished,
+        source=source,
+    )
+    assert not failures, failures
+    for number, (one, model) in enumerate(zip(cells, models, strict=True)):
+        share = slice(number * len(model.classes), (number + 1) * len(model.classes))
+        meta = {
+            "model": model.name,
+            "modality": model.modality,
+            "weights_sha256": model.sha256,
+            "split": f"J-HMDB {one.split} {part}",
+            "seed": one.seed,
+            "views": scores.meta["views"],
+            "fusion": dict(model.fusion),
+        }
+        mine = Scores(
+            videos=tuple(map(plain, scores.videos)),
+            labels=scores.labels,
+            classes=scores.classes,
+            heads={name: logits[:, share].copy() for name, logits in scores.heads.items()},
+            meta=meta,
+        )
+        one.scores(part).parent.mkdir(parents=True, exist_ok=True)
+        save_scores(mine, one.scores(part))
+    discard(unfinished)
+
+
+def row(
+    out: Path, streams: list[str], places: list[tuple[int, int]]
+) -> tuple[float, float, float, float]:
+    """Return the mean top-1 of cells, in per cent, its interval over recordings, and over seeds.
 
     Videos are tested in several splits, and clips of one recording are alike, so recordings are
-    drawn, and every cell is measured on the same draw.
+    drawn, and every cell is measured on the same draw. Over seeds it is the standard deviation of
+    the means over splits.
     """
     labels: dict[str, int] = {}
     groups: dict[str, str] = {}
@@ -127,7 +284,7 @@ def row(out: Path, streams: list[str], places: list[tuple[int, int]]) -> tuple[f
         right = fused.argmax(axis=1) == truth
         outcomes.append(dict(zip(videos, right.tolist(), strict=True)))
         entries = read_index(index_of(out, place[0])).only("test").entries
-        groups |= {entry.path: entry.group or entry.path for entry in entries}
+        groups |= {plain(entry.path): entry.group or entry.path for entry in entries}
     names = sorted(labels)
     right = np.array([[outcome.get(name, False) for name in names] for outcome in outcomes])
     seen = np.array([[name in outcome for name in names] for outcome in outcomes])
@@ -135,36 +292,38 @@ def row(out: Path, streams: list[str], places: list[tuple[int, int]]) -> tuple[f
     truth = np.array([labels[name] for name in names])
     drawn = resample(right, seen, truth, numbers, times=RESAMPLES, seed=0).top1.mean(axis=1)
     between = interval(drawn, groups=len(of_groups))
-    mean = float((right.sum(axis=1) / seen.sum(axis=1)).mean())
+    by_cell = 100 * right.sum(axis=1) / seen.sum(axis=1)
+    by_seed = [
+        np.mean([by_cell[n] for n, (_, other) in enumerate(places) if other == seed])
+        for seed in sorted({seed for _, seed in places})
+    ]
+    spread = float(np.std(by_seed, ddof=1)) if len(by_seed) > 1 else 0.0
     low, high = (between.low, between.high) if between else (0.0, 1.0)
-    return 100 * mean, 100 * low, 100 * high
+    return float(by_cell.mean()), 100 * low, 100 * high, spread
 
 
 def answers(
     out: Path, streams: list[str], split: int, seed: int
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Return the test videos of a cell, their labels and what streams say together."""
-    cells = [(cell(out, name.partition(":")[0], split, seed), name) for name in streams]
+    cells = [(cell(out, word.partition(":")[0], split, seed), word) for word in streams]
     if len(cells) == 1:
-        folder, name = cells[0]
-        scores = load_scores(folder / "test.npz")
-        whole = fuse_heads(scores.heads, scores.meta["fusion"])
-        head = name.partition(":")[2]
-        return scores.videos, scores.labels, scores.heads[head] if head else whole
+        one, word = cells[0]
+        scores = load_scores(one.scores("test"))
+        head = word.partition(":")[2]
+        fused = scores.heads[head] if head else fuse_heads(scores.heads, scores.meta["fusion"])
+        return scores.videos, scores.labels, fused
 
     def words(part: str) -> list[str]:
-        ends = (name.partition(":")[1:] for _, name in cells)
-        return [
-            f"{folder / part}.npz{colon}{head}"
-            for (folder, _), (colon, head) in zip(cells, ends, strict=True)
-        ]
+        return [f"{one.scores(part)}{''.join(word.partition(':')[1:])}" for one, word in cells]
 
     about = hashlib.sha256(" ".join(words("test")).encode()).hexdigest()[:12]
-    fused = out / "fused" / f"{about}.npz"
-    if not fused.exists():
-        fused.parent.mkdir(parents=True, exist_ok=True)
-        marey("fuse", *words("test"), "--held-out", *words("val"), "--out", fused, "--quiet")
-    scores = load_scores(fused)
+    fused_file = out / "fused" / f"{about}.npz"
+    if not fused_file.exists():
+        fused_file.parent.mkdir(parents=True, exist_ok=True)
+        held = ("--held-out", *words("val"))
+        marey("fuse", *words("test"), *held, "--out", fused_file, "--quiet")
+    scores = load_scores(fused_file)
     return scores.videos, scores.labels, scores.heads["fused"]
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from marey.nn import BNInception, ConvBN, EfficientNetLite0, SameConv2d
+from marey.nn import BNInception, ConvBN, SameConv2d, efficientnet_lite0, efficientnet_lite2
 
 
 def randomize_norms(module: nn.Module) -> None:
@@ -15,7 +15,7 @@ def randomize_norms(module: nn.Module) -> None:
             nn.init.uniform_(norm.running_var, 0.5, 1.5)
 
 
-@pytest.mark.parametrize("backbone", [BNInception, EfficientNetLite0])
+@pytest.mark.parametrize("backbone", [BNInception, efficientnet_lite0, efficientnet_lite2])
 @pytest.mark.parametrize("size", [96, 80])
 def test_maps_have_the_channels_they_announce_and_stay_channels_last(backbone, size) -> None:
     network = backbone(in_channels=5).eval().to(memory_format=torch.channels_last)
@@ -31,7 +31,7 @@ def test_maps_have_the_channels_they_announce_and_stay_channels_last(backbone, s
     assert maps.features.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize("backbone", [BNInception, EfficientNetLite0])
+@pytest.mark.parametrize("backbone", [BNInception, efficientnet_lite0, efficientnet_lite2])
 def test_stages_hold_every_module_once(backbone) -> None:
     network = backbone()
     staged = [id(p) for stage in network.stages() for m in stage for p in m.parameters()]

@@ -10,6 +10,8 @@ import pytest
 
 from marey.video import Verdict
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def damage() -> Iterator[ModuleType]:

@@ -12,6 +12,8 @@ from small_data import Data
 
 from marey.index import read_index
 
+pytestmark = pytest.mark.slow
+
 KINDS = ("avi", "mp4", "flv")
 
 

@@ -12,6 +12,8 @@ from small_data import COMMANDS, Data
 
 from marey.models import load_tensors
 
+pytestmark = pytest.mark.slow
+
 SAID = {
     "ENOSPC": "No space left on device",
     "EIO": "Input/output error",

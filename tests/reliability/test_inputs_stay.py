@@ -7,6 +7,8 @@ import pytest
 from broken_runs import Server, tree
 from small_data import COMMANDS, Data
 
+pytestmark = pytest.mark.slow
+
 
 def state(folder: Path) -> dict[str, tuple[str, int]]:
     """Return what files hold, and when they were last changed."""

@@ -12,6 +12,8 @@ from small_data import CLASSES, TRAINING, film
 from marey.evaluation import load_scores
 from marey.index import Entry, Index, read_index, write_index
 
+pytestmark = pytest.mark.slow
+
 ODD = (
     "a b",
     'it\'s "a"',

@@ -8,6 +8,8 @@ import pytest
 from broken_runs import Server, Tree, half_files, tree
 from small_data import COMMANDS, Data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_two_runs_at_once_leave_what_one_leaves(

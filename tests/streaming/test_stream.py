@@ -12,7 +12,12 @@ import marey
 from marey.data import normalise
 from marey.errors import UsageError
 from marey.evaluation import fuse_heads
-from marey.models import OFF, Network, tsn_efficientnet_lite0
+from marey.models import (
+    OFF,
+    Network,
+    off_pooled_efficientnet_lite0,
+    tsn_efficientnet_lite0,
+)
 from marey.streaming import Stream
 
 
@@ -31,7 +36,7 @@ def whole(network: Network, frames: np.ndarray, distance: int, half_life: float)
     count = len(frames)
     with torch.inference_mode():
         found = {"tsn": (network(clip)["tsn"][0], torch.arange(count))}
-        for head in ("off7", "off14"):
+        for head in network.branch.heads:
             # Each start in turn, as a test of a whole video does.
             parts = [network(clip[:, first::distance])[head][0] for first in range(distance)]
             ends = [torch.arange(count)[first::distance][1:] for first in range(distance)]
@@ -40,7 +45,7 @@ def whole(network: Network, frames: np.ndarray, distance: int, half_life: float)
     for head, (logits, ends) in found.items():
         weights = 0.5 ** ((count - 1 - ends) / half_life)
         heads[head] = ((weights[:, None] * logits).sum(0) / weights.sum()).numpy()
-    fused = fuse_heads(heads, FUSION)
+    fused = fuse_heads(heads, {head: FUSION[head] for head in heads})
     raised = np.exp(fused - fused.max())
     return raised / raised.sum()
 
@@ -69,6 +74,17 @@ def test_the_last_answer_is_that_of_the_whole_clip(
     # Were the order of frames, or their number, all the same, this would show nothing.
     backwards = whole(telling_network, frames[::-1].copy(), distance, half_life * 12.5)
     assert np.abs(backwards - expected).max() > 1e-3
+
+
+def test_the_last_answer_of_a_branch_that_pools_is_that_of_the_whole_clip(kept) -> None:
+    torch.manual_seed(6)
+    network = telling_apart(off_pooled_efficientnet_lite0(num_classes=3))
+    assert isinstance(network, OFF)
+    stream = marey.Stream(kept(network), window=2.0, half_life=math.inf)
+    frames = film(25)
+    answers = pushed(stream, frames, 2.0 / 25)
+    expected = whole(network, frames, 3, math.inf)
+    assert by_class(answers[-1]) == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_a_window_moves_on_and_forgets(telling_network: OFF, kept) -> None:

@@ -180,7 +180,7 @@ def test_validation_on_kept_maps_says_what_validation_on_videos_says(
     settings: Training, films: Index, tmp_path: Path
 ) -> None:
     cache = Cache(settings, films, tmp_path / "cache")
-    kept = looking_at_kept_maps(cache.model, cache.held_out, settings, cache.folder, Videos())
+    kept = looking_at_kept_maps(cache.model, cache.held_out, cache.folder, Videos())
     seen = looking_at_videos(cache.model, cache.held_out, Videos())
     for entry in cache.held_out.entries:
         answers, expected = kept(entry), seen(entry)

@@ -10,6 +10,8 @@ from ._cuda import in_bfloat16 as in_bfloat16
 from ._facts import Facts as Facts
 from ._facts import facts_of as facts_of
 from ._graph import onnx_graph as onnx_graph
+from ._maps import MapsOf as MapsOf
+from ._maps import maps_runner as maps_runner
 from ._metadata import describe as describe
 from ._metadata import graph_facts as graph_facts
 from ._onnx import OnnxRunner as OnnxRunner

@@ -64,7 +64,7 @@ def facts_of(model: Network) -> Facts:
         classes=model.classes,
         preprocessing=model.preprocessing,
         fusion=model.fusion,
-        heads=("tsn", "off7", "off14") if isinstance(model, OFF) else ("tsn",),
+        heads=("tsn", *(model.branch.heads if isinstance(model, OFF) else ())),
         weights_sha256=model.sha256,
     )
 

@@ -3,15 +3,18 @@
 import hashlib
 import json
 import os
+import warnings
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+import jaxtyping
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from marey.errors import CheckpointError, UsageError
 
@@ -21,6 +24,9 @@ from ._runner import ExportedRunner
 if TYPE_CHECKING:
     import onnx
     import openvino
+
+Request = Callable[[np.ndarray], tuple[np.ndarray, ...]]
+"""Answers an array with others."""
 
 _KEY = "marey"
 _WEIGHTS = "bin_sha256"
@@ -63,13 +69,7 @@ class OpenVINORunner(ExportedRunner):
         self._request = core.compile_model(
             network,
             "CPU",
-            {
-                "PERFORMANCE_HINT": "LATENCY",
-                "INFERENCE_NUM_THREADS": threads,
-                # Pinned, few threads of two processes share the first cores and leave the others.
-                "ENABLE_CPU_PINNING": threads >= (os.cpu_count() or 1),
-                "INFERENCE_PRECISION_HINT": floats,
-            },
+            _how(threads, floats),
         ).create_infer_request()
 
     def __call__(
@@ -80,6 +80,39 @@ class OpenVINORunner(ExportedRunner):
         # Copied, because the next call writes into the same memory.
         logits = (torch.from_numpy(np.array(answer)) for answer in answers.to_tuple())
         return dict(zip(self.facts.heads, logits, strict=True))
+
+
+def compiled(module: nn.Module, given: Tensor, threads: int) -> Request:
+    """Return what a module answers to arrays like the one given, computed by OpenVINO.
+
+    The arrays that it returns are written anew by the next call. How many there are in an array,
+    its first axis, is open.
+    """
+    import openvino
+
+    checked = not jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)  # Sizes are no numbers while traced.
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")
+            network = openvino.convert_model(
+                module, example_input=given, input=[(-1, *given.shape[1:])]
+            )
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", not checked)
+    request = _core().compile_model(network, "CPU", _how(threads, "f32")).create_infer_request()
+    return lambda array: request.infer([array], share_inputs=True).to_tuple()
+
+
+def _how(threads: int, floats: str) -> dict[str, Any]:
+    """Return how OpenVINO is to compute."""
+    return {
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_NUM_THREADS": threads,
+        # Pinned, few threads of two processes share the first cores and leave the others.
+        "ENABLE_CPU_PINNING": threads >= (os.cpu_count() or 1),
+        "INFERENCE_PRECISION_HINT": floats,
+    }
 
 
 @cache

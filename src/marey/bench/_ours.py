@@ -21,7 +21,7 @@ from marey.backends import Runner
 from marey.data import segment_centres
 from marey.evaluation import Views, clips_of, phases, snippets_of
 from marey.models import OFF, Network
-from marey.nn import Shares, SplitBranch
+from marey.nn import PooledBranch, Shares, SplitBranch
 from marey.video import open_video
 
 _FRAMES_AT_ONCE = 50  # As `score_snippets` has it.
@@ -104,7 +104,7 @@ class FrameByFrame:
         self._kept: deque[Shares] = deque(maxlen=stride)
         self._rows: dict[str, deque[Tensor]] = {"tsn": deque(maxlen=snippets)}
         if isinstance(network, OFF):
-            self._rows |= {name: deque(maxlen=snippets - stride) for name in ("off7", "off14")}
+            self._rows |= {name: deque(maxlen=snippets - stride) for name in network.branch.heads}
 
     @torch.inference_mode()
     def __call__(self, snippet: Float[Tensor, "C S S"]) -> dict[str, Float[Tensor, " Y"]]:
@@ -122,11 +122,11 @@ class FrameByFrame:
         """Return the logits of a snippet, and of the pair that it closes."""
         network = self._network
         tsn = network.tsn if isinstance(network, OFF) else network
-        maps = tsn.maps(snippet[None, None])
+        maps = network.maps(snippet[None, None])
         heads = {"tsn": tsn.heads(maps, snippets=1)["tsn"][0, 0]}
         if not isinstance(network, OFF):
             return heads
-        assert isinstance(network.branch, SplitBranch)
+        assert isinstance(network.branch, SplitBranch | PooledBranch)
         shares = network.branch.shares(maps.levels)
         if len(self._kept) == self._kept.maxlen:
             pair = network.branch.pairs(self._kept[0].earlier, shares.later)

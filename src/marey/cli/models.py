@@ -15,7 +15,13 @@ def models(*, json: bool = False, quiet: Annotated[bool, Parameter(alias="-q")] 
         json: Print as JSON.
         quiet: Print the names alone.
     """
-    from marey.models import OFF_NETWORKS, TSN_NETWORKS, bundled_models, load_model
+    from marey.models import (
+        OFF_NETWORKS,
+        POOLED_OFF_NETWORKS,
+        TSN_NETWORKS,
+        bundled_models,
+        load_model,
+    )
 
     trained = []
     for name, path in bundled_models().items():
@@ -30,7 +36,7 @@ def models(*, json: bool = False, quiet: Annotated[bool, Parameter(alias="-q")] 
                 "accuracy": model.recipe.get("accuracy", {}),
             }
         )
-    networks = [*TSN_NETWORKS, *OFF_NETWORKS]
+    networks = [*TSN_NETWORKS, *OFF_NETWORKS, *POOLED_OFF_NETWORKS]
     if json:
         print(json_module.dumps({"trained": trained, "networks": networks}, indent=2))
         return

@@ -20,6 +20,7 @@ from ._tsn import SNIPPET_CHANNELS as SNIPPET_CHANNELS
 from ._tsn import TSN as TSN
 from ._tsn import Modality as Modality
 from ._zoo import OFF_NETWORKS as OFF_NETWORKS
+from ._zoo import POOLED_OFF_NETWORKS as POOLED_OFF_NETWORKS
 from ._zoo import TSN_NETWORKS as TSN_NETWORKS
 from ._zoo import SpatialGradient as SpatialGradient
 from ._zoo import build_model as build_model
@@ -27,5 +28,6 @@ from ._zoo import for_inference as for_inference
 from ._zoo import off_bn_inception as off_bn_inception
 from ._zoo import off_bn_inception_port as off_bn_inception_port
 from ._zoo import off_efficientnet_lite0 as off_efficientnet_lite0
+from ._zoo import off_pooled_efficientnet_lite0 as off_pooled_efficientnet_lite0
 from ._zoo import tsn_bn_inception as tsn_bn_inception
 from ._zoo import tsn_efficientnet_lite0 as tsn_efficientnet_lite0

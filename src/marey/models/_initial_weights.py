@@ -44,9 +44,7 @@ def load_imagenet(backbone: Backbone) -> None:
             "import a file of weights for it"
         )
     weights = {}
-    published = torch.load(
-        _FILES[len(backbone.blocks)].get_model_file_path(), weights_only=True
-    )
+    published = torch.load(_FILES[len(backbone.blocks)].get_model_file_path(), weights_only=True)
     for name, tensor in published.items():
         for pattern, ours in _NAMES:
             name = re.sub(pattern, ours, name)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from marey.data import Preprocessing
 from marey.errors import MareyError
-from marey.nn import Gradients, Maps, OFFBranch, SplitBranch
+from marey.nn import Gradients, Maps, OFFBranch, PooledBranch, SplitBranch
 
 from ._tsn import TSN, Modality
 
@@ -34,7 +34,7 @@ class OFF(nn.Module):
         sha256: Hash of the weights in the checkpoint that the network came from; empty if none.
     """
 
-    def __init__(self, tsn: TSN, branch: OFFBranch | SplitBranch) -> None:
+    def __init__(self, tsn: TSN, branch: OFFBranch | SplitBranch | PooledBranch) -> None:
         super().__init__()
         self.tsn = tsn
         self.branch = branch
@@ -73,12 +73,12 @@ class OFF(nn.Module):
     def forward(self, clips: Float[Tensor, "N K C H W"]) -> dict[str, Float[Tensor, "N _ classes"]]:
         """Return the logits of every snippet and of every pair of neighbours.
 
-        Heads are `tsn` (of the K snippets), `off7` and `off14` (of the K - 1 pairs), and in
-        training `off28`.
+        Heads are `tsn` (of the K snippets), and those of the branch (of the K - 1 pairs): `off7`,
+        and `off14` and in training `off28` of a branch with three levels.
         """
         snippets = clips.shape[1]
         _check_pairs(snippets)
-        return self.heads(self.tsn.maps(clips), snippets=snippets)
+        return self.heads(self._read(clips), snippets=snippets)
 
     @torch.no_grad()
     def maps(self, clips: Float[Tensor, "N K C H W"]) -> Maps:
@@ -86,7 +86,7 @@ class OFF(nn.Module):
 
         Nothing is learnt through them: `heads` of these maps trains the branch alone.
         """
-        return self.tsn.maps(clips)
+        return self._read(clips)
 
     def heads(self, maps: Maps, *, snippets: int) -> dict[str, Float[Tensor, "N _ classes"]]:
         """Return the logits that follow from the backbone's maps, head by head.
@@ -104,7 +104,14 @@ class OFF(nn.Module):
         """Return what the OFF units of levels 28, 14 and 7 see, to be drawn."""
         snippets = clips.shape[1]
         _check_pairs(snippets)
-        return self.branch.gradients(self.tsn.maps(clips).levels, snippets=snippets)
+        return self.branch.gradients(self._read(clips).levels, snippets=snippets)
+
+    def _read(self, clips: Float[Tensor, "N K C H W"]) -> Maps:
+        """Return the backbone's maps; a branch that pools reads its last one as level 7."""
+        maps = self.tsn.maps(clips)
+        if not isinstance(self.branch, PooledBranch):
+            return maps
+        return Maps(levels=maps.levels | {7: [maps.features]}, features=maps.features)
 
     def freeze_backbone(self) -> None:
         """Exclude the TSN, its classifier too, from training from now on."""

@@ -13,9 +13,10 @@ from marey.nn import (
     Backbone,
     BNInception,
     ConvBN,
-    efficientnet_lite0,
     OFFBranch,
+    PooledBranch,
     SplitBranch,
+    efficientnet_lite0,
     off_branch,
     port_branch,
 )
@@ -154,6 +155,24 @@ def off_efficientnet_lite0(
     return model
 
 
+def off_pooled_efficientnet_lite0(
+    *, num_classes: int, modality: Modality = "rgb", dropout: float = 0.8
+) -> OFF:
+    """Return an OFF network on EfficientNet-Lite0 that sums up its last map's OFF at once.
+
+    For data sets of hundreds of videos; see `marey.nn.PooledBranch`.
+
+    Args:
+        num_classes: Classes to tell apart.
+        modality: What the snippets hold.
+        dropout: Share of what each classifier reads hidden from it in training.
+    """
+    tsn = tsn_efficientnet_lite0(num_classes=num_classes, modality=modality, dropout=dropout)
+    model = _pooled(tsn)
+    model.name = "off_pooled_efficientnet_lite0"
+    return model
+
+
 TSN_NETWORKS: dict[str, Callable[..., TSN]] = {
     "tsn_bn_inception": tsn_bn_inception,
     "tsn_efficientnet_lite0": tsn_efficientnet_lite0,
@@ -162,6 +181,9 @@ OFF_NETWORKS: dict[str, Callable[..., OFF]] = {
     "off_bn_inception": off_bn_inception,
     "off_bn_inception_port": off_bn_inception_port,
     "off_efficientnet_lite0": off_efficientnet_lite0,
+}
+POOLED_OFF_NETWORKS: dict[str, Callable[..., OFF]] = {
+    "off_pooled_efficientnet_lite0": off_pooled_efficientnet_lite0,
 }
 
 
@@ -177,7 +199,7 @@ def build_model(
     """Return a new network, in training mode.
 
     Args:
-        name: One of `TSN_NETWORKS` or `OFF_NETWORKS`.
+        name: One of `TSN_NETWORKS`, `OFF_NETWORKS` or `POOLED_OFF_NETWORKS`.
         num_classes: Classes to tell apart.
         modality: What the snippets hold.
         dropout: Share of averaged features hidden from each classifier in training.
@@ -193,14 +215,15 @@ def build_model(
             gradient=gradient,
             gradient_dropout=0.8 if gradient_dropout is None else gradient_dropout,
         )
-    if name not in TSN_NETWORKS:
-        known = [*TSN_NETWORKS, *OFF_NETWORKS]
+    without = TSN_NETWORKS | POOLED_OFF_NETWORKS
+    if name not in without:
+        known = [*TSN_NETWORKS, *OFF_NETWORKS, *POOLED_OFF_NETWORKS]
         nearest = get_close_matches(name, known, n=1)
         hint = f"did you mean {nearest[0]}? " if nearest else ""
         raise UsageError(f"no network is called {name!r}; {hint}known are {', '.join(known)}")
     if gradient is not None or gradient_dropout is not None:
-        raise UsageError(f"{name} has no spatial gradient; leave its settings out")
-    return TSN_NETWORKS[name](num_classes=num_classes, modality=modality, dropout=dropout)
+        raise UsageError(f"{name} has no choice of spatial gradient; leave its settings out")
+    return without[name](num_classes=num_classes, modality=modality, dropout=dropout)
 
 
 def for_inference(model: _Model) -> _Model:
@@ -278,6 +301,16 @@ def _off(
     )
     model = OFF(tsn, branch)
     model.keywords = tsn.keywords | {"gradient": gradient, "gradient_dropout": gradient_dropout}
+    return channels_last(model)
+
+
+def _pooled(tsn: TSN) -> OFF:
+    """Return an OFF network with a pooled branch that knows its arguments."""
+    branch = PooledBranch(
+        tsn.backbone.feature_channels, num_classes=tsn.head.out_features, dropout=tsn.dropout
+    )
+    model = OFF(tsn, branch)
+    model.keywords = dict(tsn.keywords)
     return channels_last(model)
 
 

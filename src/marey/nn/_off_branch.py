@@ -109,7 +109,14 @@ class OFFBranch(nn.Module):
         dropout: Share of the averaged features hidden from the classifiers in training.
         scale: Factor on the maps. Without normalisation the branch wants them to spread by about
             one; what a backbone rectifies does, what it leaves linear may not.
+
+    Attributes:
+        levels: The sizes of the maps that it reads.
+        heads: Names of its classifiers that answer out of training.
     """
+
+    levels = (28, 14, 7)
+    heads = ("off7", "off14")
 
     def __init__(
         self,

@@ -40,7 +40,14 @@ class SplitBranch(nn.Module):
 
     Args:
         branch: What to answer like. Its weights are copied.
+
+    Attributes:
+        levels: The sizes of the maps that it reads.
+        heads: Names of its classifiers.
     """
+
+    levels = OFFBranch.levels
+    heads = OFFBranch.heads
 
     def __init__(self, branch: OFFBranch) -> None:
         super().__init__()

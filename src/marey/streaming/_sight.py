@@ -12,9 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from marey.models import OFF, Network
-from marey.nn import Maps, Shares, SplitBranch
-
-_HEADS_OF_PAIRS = ("off7", "off14")
+from marey.nn import Maps, PooledBranch, Shares, SplitBranch
 
 
 class Sight(NamedTuple):
@@ -69,11 +67,11 @@ class Watcher:
         logits = tsn.heads(maps, snippets=len(clips))["tsn"][0].float().cpu()
         sights = [Sight(time, {"tsn": row}) for time, row in zip(times, logits, strict=True)]
         if isinstance(network, OFF):
-            assert isinstance(network.branch, SplitBranch)
+            assert isinstance(network.branch, SplitBranch | PooledBranch)
             self._compare(network.branch, maps, sights)
         return sights
 
-    def _compare(self, branch: SplitBranch, maps: Maps, sights: list[Sight]) -> None:
+    def _compare(self, branch: SplitBranch | PooledBranch, maps: Maps, sights: list[Sight]) -> None:
         """Add the logits of the pairs that snippets end."""
         shares = branch.shares(maps.levels)
         ends, earlier = [], []

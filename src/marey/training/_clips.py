@@ -18,7 +18,7 @@ from marey.durable import alone_in, complete_file
 from marey.errors import MareyError, UsageError
 from marey.evaluation import Scores, fuse_heads, load_scores, save_scores
 from marey.index import Index, read_index
-from marey.models import OFF_NETWORKS, TSN_NETWORKS, load_model, load_tensors
+from marey.models import OFF_NETWORKS, POOLED_OFF_NETWORKS, TSN_NETWORKS, load_model, load_tensors
 from marey.settings import Training
 
 from ._choice import Answers, choose, cross_fitted, fill_rows
@@ -129,6 +129,7 @@ def discard_runs(out: Path) -> None:
         shutil.rmtree(over, ignore_errors=True)
         work.rename(over)
     shutil.rmtree(over, ignore_errors=True)
+    (out / "lock").unlink(missing_ok=True)  # Whoever waits for it sees that, and takes another.
 
 
 def pace_of_clips(settings: Training, frames: int) -> int:
@@ -185,8 +186,11 @@ def _scores(
 
 
 def _off_on(tsn: str) -> str:
-    """Return the name of the OFF network on top of a TSN."""
-    off = f"off_{tsn.removeprefix('tsn_')}"
+    """Return the name of the OFF network on top of a TSN; clips are few, so the smallest."""
+    backbone = tsn.removeprefix("tsn_")
+    if tsn in TSN_NETWORKS and (pooled := f"off_pooled_{backbone}") in POOLED_OFF_NETWORKS:
+        return pooled
+    off = f"off_{backbone}"
     if tsn not in TSN_NETWORKS or off not in OFF_NETWORKS:
         raise UsageError(
             f"a folder of clips is learnt by a TSN and then by OFF on top of it, so --model takes "

@@ -18,13 +18,14 @@ from jaxtyping import Float32
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from marey.backends import maps_runner
 from marey.data import Key, Sample, SnippetDataset, Source, floats_of
 from marey.durable import alone_in
 from marey.errors import CheckpointError, RefusedError, UsageError
 from marey.evaluation import clips_of, phases
 from marey.index import Entry, Index
-from marey.models import OFF, Network, for_inference, load_tensors, save_tensors
-from marey.nn import Maps
+from marey.models import OFF, Network, load_tensors, save_tensors
+from marey.nn import Maps, PooledBranch
 from marey.ranks import ALONE, Ranks
 from marey.settings import Training
 from marey.video import holding
@@ -32,29 +33,50 @@ from marey.video import holding
 from ._validation import Look, centre_snippets
 from ._workers import batches_of
 
+# Of what is kept of a pooled branch's maps: it would read nothing else of them.
+_SUMS = "01_00"
 # Settings that decide what a view shows.
 _OF_A_VIEW = ("modality", "views_seed", "sampling", "pace")
 
 
+_IN_MEMORY = 1 << 30
+"""Bytes of maps that a process does not read again."""
+
+
 class MapsDataset(Dataset[Sample]):
-    """The kept maps of the videos of a dataset, view after view."""
+    """The kept maps of the videos of a dataset, view after view.
+
+    What has been read stays in memory, as far as a gigabyte holds it.
+    """
 
     def __init__(self, clips: SnippetDataset, folder: Path, views: int) -> None:
         self._clips = clips
         self._folder = folder
         self._views = views
+        self._read: dict[Key, dict[str, Tensor]] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self._clips)
 
     def __getitem__(self, key: Key) -> Sample:
         key = Key(key.epoch % self._views, key.number)
-        tensors = _kept(_file(self._folder, self._clips, key))
-        return Sample(tensors, self._clips.label(key.number), key.number)
+        return Sample(self._tensors(key), self._clips.label(key.number), key.number)
 
     def name_of(self, number: int) -> str:
         """Return the path of a video."""
         return self._clips.name_of(number)
+
+    def _tensors(self, key: Key) -> dict[str, Tensor]:
+        """Return the maps of a view."""
+        if key not in self._read:
+            tensors = _kept(_file(self._folder, self._clips, key))
+            size = sum(tensor.nbytes for tensor in tensors.values())
+            if self._bytes + size > _IN_MEMORY:
+                return tensors
+            self._read[key] = tensors
+            self._bytes += size
+        return self._read[key]
 
 
 def cache_maps(
@@ -75,7 +97,10 @@ def cache_maps(
         "size": model.preprocessing.size,
         "snippets": settings.snippets_per_video,
         "off": settings.is_off,
+        "levels": _levels(model),
     }
+    if isinstance(model, OFF) and isinstance(model.branch, PooledBranch):
+        view["sums"] = True
     folder = folder / f"train-{_name(model, view)}"
     keys = [Key(v, n) for v in range(settings.cached_views) for n in range(len(clips))]
     with alone_in(folder) if ranks.is_first else nullcontext():
@@ -100,40 +125,49 @@ def _make(
     report: Callable[[str], None],
 ) -> None:
     """Make the maps of some views."""
-    network = for_inference(model)
-    device = next(network.parameters()).device
+    look = maps_runner(model, levels=_levels(model), threads=settings.threads)
+    device = model.device
     samples = batches_of(clips, [[key] for key in keys], workers=settings.workers)
     with torch.inference_mode():
         for done, (key, sample) in enumerate(zip(keys, samples, strict=True), start=1):
-            shown = floats_of(
-                sample, network.preprocessing, modality=network.modality, device=device
+            shown = floats_of(sample, model.preprocessing, modality=model.modality, device=device)
+            maps = look(shown)
+            save_tensors(
+                _file(folder, clips, key), _as_tensors(maps, model, settings.snippets_per_video), {}
             )
-            maps = network.maps(shown)
-            save_tensors(_file(folder, clips, key), _as_tensors(maps, settings), {})
             if done % 250 == 0 or done == len(keys):
                 report(f"kept the backbone's maps of {done} of {len(keys)} views")
 
 
 def looking_at_kept_maps(
-    model: Network, held_out: Index, settings: Training, folder: Path, source: Source
+    model: Network,
+    held_out: Index,
+    folder: Path,
+    source: Source,
+    *,
+    threads: int | None = None,
 ) -> Look:
     """Return a look at the maps of a held-out video, which the first look makes and keeps."""
-    folder = (
-        folder / f"val-{_name(model, {'off': settings.is_off, 'size': model.preprocessing.size})}"
-    )
-    network = for_inference(model)
-    device = next(model.parameters()).device
+    view = {
+        "levels": _levels(model),
+        "size": model.preprocessing.size,
+        "pace": model.preprocessing.pace,
+    }
+    folder = folder / f"val-{_name(model, view)}"
+    maps_at = maps_runner(model, levels=_levels(model), threads=threads)
+    device = model.device
 
     def make(entry: Entry, file: Path) -> None:
-        snippets = centre_snippets(network, held_out, entry, source)
+        snippets = centre_snippets(model, held_out, entry, source)
         clips = clips_of(
             snippets.to(device),
             crops=1,
-            preprocessing=network.preprocessing,
-            modality=network.modality,
+            preprocessing=model.preprocessing,
+            modality=model.modality,
         )
-        maps = network.maps(clips)
-        save_tensors(file, _as_tensors(maps, settings), {})
+        count = clips.shape[1]
+        kept = _as_tensors(maps_at(clips), model, count, stride=len(phases(model, count)))
+        save_tensors(file, kept, {})
 
     @torch.inference_mode()
     def look(entry: Entry) -> Mapping[str, Float32[np.ndarray, " Y"]]:
@@ -143,10 +177,13 @@ def looking_at_kept_maps(
             make(entry, file)
         tensors = _kept(file)
         seen = []
-        for snippets in phases(model, len(tensors["features"])):
-            part = {name: tensor[None, snippets] for name, tensor in tensors.items()}
-            maps, count = maps_of(part, device)
-            seen.append(model.eval().heads(maps, snippets=count))
+        if _SUMS in tensors:  # They are of all pairs, whichever phase they belong to.
+            seen = [_heads_by_sums(model.eval(), tensors)]
+        else:
+            for snippets in phases(model, len(tensors["features"])):
+                part = {name: tensor[None, snippets] for name, tensor in tensors.items()}
+                maps, count = maps_of(part, device)
+                seen.append(model.eval().heads(maps, snippets=count))
         return {
             head: torch.cat([heads[head][0] for heads in seen]).mean(dim=0).cpu().numpy()
             for head in seen[0]
@@ -172,13 +209,30 @@ def _flat(maps: Tensor, device: torch.device) -> Tensor:
     return whole.contiguous(memory_format=torch.channels_last)
 
 
-def _as_tensors(maps: Maps, settings: Training) -> dict[str, Tensor]:
-    """Return what the heads read, by name and in half the bytes."""
+def _heads_by_sums(model: Network, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the logits of a video of which sums of its pairs are kept."""
+    assert isinstance(model, OFF)
+    batch = {name: tensor[None] for name, tensor in tensors.items()}
+    maps, snippets = maps_of(batch, model.device)
+    motion: dict[str, Tensor] = model.branch(maps.levels, snippets=len(tensors[_SUMS]) + 1)
+    return model.tsn.heads(maps, snippets=snippets) | motion
+
+
+def _as_tensors(maps: Maps, model: Network, snippets: int, *, stride: int = 1) -> dict[str, Tensor]:
+    """Return what the heads read of a video, by name and in half the bytes."""
     kept = {"features": maps.features.mean(dim=(2, 3), keepdim=True)}
-    if settings.is_off:
-        for level, tensors in maps.levels.items():
-            kept |= {f"{level:02d}_{place:02d}": tensor for place, tensor in enumerate(tensors)}
+    levels = _levels(model)
+    if isinstance(model, OFF) and isinstance(model.branch, PooledBranch):
+        (kept[_SUMS],) = model.branch.sums(maps.levels, snippets=snippets, stride=stride)
+        levels = ()
+    for level in levels:
+        kept |= {f"{level:02d}_{n:02d}": tensor for n, tensor in enumerate(maps.levels[level])}
     return {name: tensor.half().contiguous().cpu() for name, tensor in kept.items()}
+
+
+def _levels(model: Network) -> tuple[int, ...]:
+    """Return the sizes of the maps that the heads read, beside the mean of the last one."""
+    return model.branch.levels if isinstance(model, OFF) else ()
 
 
 def _kept(file: Path) -> dict[str, Tensor]:

@@ -47,10 +47,12 @@ def learn_from_all(
         report: As for `fit`.
         cache: Folder of a frozen backbone's maps.
     """
-    with using_threads(settings.threads), naming_dead_workers():
-        start = begin(
-            settings, learn, out, report, about={**_about(settings), "passes": passes}, of=learn
-        )
+    about = {**_about(settings), "passes": passes}
+    with (
+        using_threads(settings.threads),
+        naming_dead_workers(),
+        begin(settings, learn, out, report, about=about, of=learn) as start,
+    ):
         progress = start.progress
         if progress.epoch < passes:
             with under_way(start, cache) as run:
@@ -87,22 +89,26 @@ def answers_by_pass(
     """
     last, every = settings.epochs, settings.validate_every
     due = [number for number in range(1, last + 1) if number % every == 0 or number == last]
-    with using_threads(settings.threads), naming_dead_workers():
-        with begin(settings, learn, out, report, about=_about(settings), of=learn) as start:
-            progress = start.progress
-            if progress.epoch < last:
-                with under_way(start, cache) as run:
-                    look = looking(start, held_out, cache)
-                    saver = _Saver(run)
-                    while progress.epoch < last:
-                        progress = learn_pass(run, progress)
-                        if progress.epoch + 1 in due:
-                            seen = validate(held_out, look())
-                            figures = {"validation_accuracy": seen.accuracy}
-                            run.log(progress, **figures, validation_loss=seen.loss, **seen.by_head)
-                            _save(seen.heads, _file(out, progress.epoch + 1))
-                        progress = progress.after_epoch()
-                        saver.save(progress, now=progress.epoch == last)
+    about = _about(settings)
+    with (
+        using_threads(settings.threads),
+        naming_dead_workers(),
+        begin(settings, learn, out, report, about=about, of=learn) as start,
+    ):
+        progress = start.progress
+        if progress.epoch < last:
+            with under_way(start, cache) as run:
+                look = looking(start, held_out, cache)
+                saver = _Saver(run)
+                while progress.epoch < last:
+                    progress = learn_pass(run, progress)
+                    if progress.epoch + 1 in due:
+                        seen = validate(held_out, look())
+                        figures = {"validation_accuracy": seen.accuracy}
+                        run.log(progress, **figures, validation_loss=seen.loss, **seen.by_head)
+                        _save(seen.heads, _file(out, progress.epoch + 1))
+                    progress = progress.after_epoch()
+                    saver.save(progress, now=progress.epoch == last)
     return {number: _load(_file(out, number)) for number in due}
 
 

@@ -14,7 +14,7 @@ from torch.utils.tensorboard import SummaryWriter
 from marey.data import SnippetDataset
 from marey.durable import alone_in
 from marey.index import Index
-from marey.models import Network, choose_device
+from marey.models import POOLED_OFF_NETWORKS, Network, choose_device
 from marey.ranks import ALONE, Ranks
 from marey.settings import Training
 
@@ -156,7 +156,8 @@ def under_way(start: Start, cache: Path) -> Iterator[Run]:
         say = partial(start.report, progress=start.progress, steps=start.steps)
         views = cache_maps(model, clips, settings, cache, report=say, ranks=ranks)
         dataset = MapsDataset(clips, views, settings.cached_views)
-    if settings.standardise and settings.is_off and start.progress.step == 0:
+    begins_on_one_scale = settings.standardise or settings.model in POOLED_OFF_NETWORKS
+    if begins_on_one_scale and settings.is_off and start.progress.step == 0:
         if ranks.is_first:
             standardise_on(dataset, model, seed=settings.seed)
         as_the_first(ranks, model, start.optimiser, start.progress)
@@ -184,5 +185,6 @@ def looking(start: Start, held_out: Index, cache: Path) -> Callable[[], Look]:
     source = source_of(start.settings)
     if not start.settings.cached_views:
         return partial(looking_at_videos, start.model, held_out, source)
-    kept = looking_at_kept_maps(start.model, held_out, start.settings, cache, source)
+    threads = start.settings.threads
+    kept = looking_at_kept_maps(start.model, held_out, cache, source, threads=threads)
     return lambda: kept

@@ -21,7 +21,16 @@ from marey.data import (
 from marey.errors import UsageError
 from marey.flow import stored_method
 from marey.index import Index, hold_out
-from marey.models import OFF, TSN, Network, build_model, load_imagenet, load_model, start_from_rgb
+from marey.models import (
+    OFF,
+    POOLED_OFF_NETWORKS,
+    TSN,
+    Network,
+    build_model,
+    load_imagenet,
+    load_model,
+    start_from_rgb,
+)
 from marey.settings import Training
 
 # Settings that the result does not depend on.
@@ -51,14 +60,15 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         UsageError: The checkpoint to start from does not fit.
     """
     torch.manual_seed(settings.seed)
-    gradient = settings.gradient if settings.is_off and settings.modality == "rgb" else None
+    with_units = settings.is_off and settings.model not in POOLED_OFF_NETWORKS
+    gradient = settings.gradient if with_units and settings.modality == "rgb" else None
     model = build_model(
         settings.model,
         num_classes=len(classes),
         modality=settings.modality,
         dropout=settings.dropout,
         gradient=gradient,
-        gradient_dropout=settings.gradient_dropout if settings.is_off else None,
+        gradient_dropout=settings.gradient_dropout if with_units else None,
     )
     if isinstance(model, OFF):
         assert settings.init is not None

