@@ -4,7 +4,7 @@ BIN := .venv/bin
 # Touched when the virtual environment holds what pyproject.toml and constraints.txt say.
 READY := .venv/.ready
 
-.PHONY: demo test slow lint fuzz lock audit soak clean
+.PHONY: demo test slow lint fuzz lock audit soak results ablations clean
 
 demo: $(READY)  ## Recognise the bundled clips and draw what the network sees.
 	$(BIN)/marey predict src/marey/clips --maps demo
@@ -58,6 +58,15 @@ soak: $(READY)  ## What takes hours, before a release: each line is a promise of
 	$(BIN)/python benchmarks/serve.py --minutes 30 --load 0.8
 	$(BIN)/python benchmarks/memory.py
 	$(MAKE) fuzz SECONDS=1800
+
+# Where the data set lies: `make results JHMDB=...`.
+JHMDB ?= data/jhmdb
+
+results: $(READY)  ## Print the table of docs/results.md; hours, unless its cells are done, and resumable.
+	$(BIN)/python benchmarks/results.py $(JHMDB) --confusions docs/confusions.png
+
+ablations: $(READY)  ## Print the ablations of docs/results.md; half an hour.
+	$(BIN)/python benchmarks/ablations.py $(JHMDB)
 
 clean:
 	rm -rf .venv demo build

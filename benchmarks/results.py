@@ -25,6 +25,8 @@ from pathlib import Path, PurePath
 
 import numpy as np
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from torch import nn
 
 from marey.backends import runner_of
@@ -44,6 +46,7 @@ from marey.nn import PooledBranch
 from marey.report._bootstrap import interval, resample
 
 RESAMPLES = 2000
+WORST = 8
 KEPT = Path(__file__).parent / "results"
 # RGB first: it is cheapest, its backbone looks once, and the other rows build on it.
 STREAMS = {"rgb": "jhmdb", "diff": "jhmdb-diff", "flow": "jhmdb-flow"}
@@ -95,6 +98,7 @@ def main() -> None:
     parser.add_argument("--streams", choices=STREAMS, nargs="+", default=list(STREAMS))
     parser.add_argument("--out", type=Path, default=Path("runs/results"), help="what may be lost")
     parser.add_argument("--print", action="store_true", help="run nothing")
+    parser.add_argument("--confusions", type=Path, help="PNG to draw, of OFF RGB")
     arguments = parser.parse_args()
     out: Path = arguments.out
     for split in arguments.splits:
@@ -122,6 +126,10 @@ def main() -> None:
                 f"| {name} | {len(done)} of {len(places)} | {mean:.1f} | {low:.1f} to {high:.1f} "
                 f"| ± {spread:.1f} |"
             )
+    if arguments.confusions:
+        draw(
+            out, [one for one in places if cell(out, "rgb", *one).has("test")], arguments.confusions
+        )
 
 
 def index_of(out: Path, split: int) -> Path:
@@ -325,6 +333,36 @@ def answers(
         marey("fuse", *words("test"), *held, "--out", fused_file, "--quiet")
     scores = load_scores(fused_file)
     return scores.videos, scores.labels, scores.heads["fused"]
+
+
+def draw(out: Path, places: list[tuple[int, int]], path: Path) -> None:
+    """Draw what each class is taken for, in per cent of its videos, and print what is worst."""
+    classes = read_index(index_of(out, places[0][0])).classes
+    counts = np.zeros((len(classes), len(classes)))
+    for place in places:
+        _, truth, fused = answers(out, ["rgb"], *place)
+        np.add.at(counts, (truth, fused.argmax(axis=1)), 1)
+    shares = 100 * counts / counts.sum(axis=1, keepdims=True)
+    figure = Figure(figsize=(9, 8), layout="constrained")
+    axes = figure.subplots()
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=100)
+    for (line, column), share in np.ndenumerate(shares):
+        if share >= 1:
+            colour = "white" if share > 50 else "black"
+            axes.text(column, line, f"{share:.0f}", ha="center", va="center", color=colour, size=7)
+    axes.set_xticks(range(len(classes)), classes, rotation=90)
+    axes.set_yticks(range(len(classes)), classes)
+    axes.set_xlabel("taken for")
+    axes.set_ylabel("is")
+    with path.open("wb") as file:
+        FigureCanvasAgg(figure).print_png(file, metadata={"Software": None})
+    wrong = shares.copy()
+    np.fill_diagonal(wrong, 0)
+    for place_of in np.argsort(wrong, axis=None)[: -WORST - 1 : -1]:
+        line, column = np.unravel_index(place_of, wrong.shape)
+        print(f"{classes[line]} taken for {classes[column]}: {wrong[line, column]:.0f} %")
+    for number in np.argsort(np.diag(shares)):
+        print(f"{classes[number]} {shares[number, number]:.0f} %", end=", ")
 
 
 def marey(*words: object) -> None:

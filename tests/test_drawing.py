@@ -23,7 +23,10 @@ def picture(path: Path) -> np.ndarray:
     return 255 * imread(path)[..., :3]
 
 
-def test_change_in_time_is_drawn_where_something_changes(network: Network, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["off_efficientnet_lite0", "off_pooled_efficientnet_lite0"])
+def test_change_in_time_is_drawn_where_something_changes(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = build_model(name, num_classes=2).eval()
     snippets = torch.full((3, 3, 256, 256), 127, dtype=torch.uint8)
     snippets[1, :, 60:120, 60:120] = 255  # A square flashes in the upper left.
     save_maps(network, snippets, tmp_path / "a.png", title="flash")

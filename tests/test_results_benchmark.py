@@ -1,76 +1,61 @@
-"""The table of results adds up, and its cells are named by what they depend on."""
+"""Networks that look at test videos together answer as each does alone."""
 
-import runpy
+import importlib.util
+import sys
 from pathlib import Path
-from typing import Any
+from types import ModuleType
 
-import numpy as np
 import pytest
+import torch
+from telling_networks import telling_apart
 
-from marey.evaluation import Scores, save_scores
-from marey.index import Entry, Index, write_index
+from marey.models import OFF, off_efficientnet_lite0, off_pooled_efficientnet_lite0
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "results.py"
 
 
 @pytest.fixture(scope="module")
-def parts() -> dict[str, Any]:
-    return runpy.run_path(str(SCRIPT))
+def results() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmark_results", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # Where dataclasses look for it.
+    spec.loader.exec_module(module)
+    return module
 
 
-def cell_with(parts: dict[str, Any], out: Path, split: int, right: dict[str, bool]) -> None:
-    """Write an index of test videos `a1`, `b1`, ..., and the scores of an RGB cell on them."""
-    entries = [Entry(f"{name}.avi", "run", "test", name[0]) for name in right]
-    entries.append(Entry("z1.avi", "walk", "train", "z"))
-    write_index(
-        Index(entries=tuple(entries), classes=("run", "walk"), root=out),
-        parts["index_of"](out, split),
-    )
-    said = np.array([[1, 0] if known else [0, 1] for known in right.values()], np.float32)
-    scores = Scores(
-        videos=tuple(f"{name}.avi" for name in right),
-        labels=np.zeros(len(right), np.int64),
-        classes=("run", "walk"),
-        heads={"tsn": said, "off7": -said},
-        meta={"fusion": {"tsn": 1.0, "off7": 3.0}},
-    )
-    folder = parts["cell"](out, "rgb", split, 0)
-    folder.mkdir()
-    save_scores(scores, folder / "test.npz")
-    (folder / "test.json").write_text("{}")
+def networks() -> list[OFF]:
+    """Two networks whose classifiers differ, and what they scale sums by, but no backbone."""
+    torch.manual_seed(0)
+    made = [telling_apart(off_pooled_efficientnet_lite0(num_classes=3)) for _ in range(2)]
+    made[1].tsn.backbone.load_state_dict(made[0].tsn.backbone.state_dict())
+    for network in made:
+        network.branch.centre.uniform_(-1, 1)
+        network.branch.spread.uniform_(0.5, 2)
+    return made
 
 
-def test_a_row_is_the_mean_of_its_cells(parts: dict[str, Any], tmp_path: Path) -> None:
-    cell_with(parts, tmp_path, 1, {"a1": True, "a2": True, "b1": True, "c1": False})
-    cell_with(parts, tmp_path, 2, {"a1": False, "d1": True})
-    mean, low, high = parts["row"](tmp_path, ["rgb:tsn"], [(1, 0), (2, 0)])
-    assert mean == pytest.approx(100 * (3 / 4 + 1 / 2) / 2)
-    assert 0 <= low < mean < high <= 100
-    # The whole stream is the sum of its heads, of which the other is thrice as heavy.
-    assert parts["row"](tmp_path, ["rgb"], [(1, 0), (2, 0)])[0] == pytest.approx(100 - mean)
+def test_networks_side_by_side_answer_as_each_alone(results: ModuleType) -> None:
+    both = networks()
+    assert results.alike(both)
+    clips = torch.randn(2, 3, 3, 64, 64)
+    with torch.inference_mode():
+        together = results.side_by_side(both)(clips)
+        alone = [network(clips) for network in both]
+    for head, logits in together.items():
+        expected = torch.cat([answers[head] for answers in alone], dim=-1)
+        torch.testing.assert_close(logits, expected, rtol=1e-3, atol=1e-3)
 
 
-def test_a_cell_is_another_one_with_another_seed_or_other_videos(
-    parts: dict[str, Any], tmp_path: Path
-) -> None:
-    cell_with(parts, tmp_path, 1, {"a1": True})
-    before = parts["cell"](tmp_path, "rgb", 1, 0)
-    assert parts["complete"](tmp_path, "rgb:tsn", 1, 0)
-    assert parts["cell"](tmp_path, "rgb", 1, 1) != before
-    cell_with(parts, tmp_path, 1, {"a1": True, "b1": True})
-    assert parts["cell"](tmp_path, "rgb", 1, 0) != before
+def test_networks_of_other_backbones_or_branches_look_by_themselves(results: ModuleType) -> None:
+    one, other = networks()
+    with torch.no_grad():
+        other.tsn.backbone.stem.conv.weight += 1
+    assert not results.alike([one, other])
+    assert not results.alike([off_efficientnet_lite0(num_classes=3)] * 2)
 
 
-def test_a_recipe_that_changes_has_its_cells_trained_anew(
-    parts: dict[str, Any], tmp_path: Path
-) -> None:
-    cell_with(parts, tmp_path, 1, {"a1": True})
-    before = parts["cell"](tmp_path, "rgb", 1, 0)
-    (tmp_path / "other.toml").write_text("[train]")
-    inside = parts["cell"].__globals__
-    ours = inside["recipe"]
-    try:
-        inside["recipe"] = lambda *_: tmp_path / "other.toml"
-        assert parts["cell"](tmp_path, "rgb", 1, 0) != before
-    finally:
-        inside["recipe"] = ours
+def test_cells_are_named_by_videos_and_not_by_where_these_lie(results: ModuleType) -> None:
+    assert results.plain("../somewhere/videos/golf/a b.avi") == "golf/a b.avi"
+    assert results.plain("/elsewhere/golf/a b.avi") == "golf/a b.avi"

@@ -11,9 +11,15 @@ from marey.models import build_model, for_inference
 from marey.streaming import MotionHeat
 
 
-def heat(*, pace: int = 25, fps: float = 25.0, window: float = 1.0) -> MotionHeat:
+def heat(
+    name: str = "off_efficientnet_lite0",
+    *,
+    pace: int = 25,
+    fps: float = 25.0,
+    window: float = 1.0,
+) -> MotionHeat:
     torch.manual_seed(0)
-    network = build_model("off_efficientnet_lite0", num_classes=2, modality="rgb")
+    network = build_model(name, num_classes=2, modality="rgb")
     network.preprocessing = replace(network.preprocessing, pace=pace)
     return MotionHeat(for_inference(network), fps=fps, window=window)
 
@@ -39,8 +45,9 @@ def test_a_still_film_is_dark() -> None:
     assert strength.max() < 1e-3
 
 
-def test_it_is_bright_where_something_moved() -> None:
-    motion = heat()
+@pytest.mark.parametrize("name", ["off_efficientnet_lite0", "off_pooled_efficientnet_lite0"])
+def test_it_is_bright_where_something_moved(name: str) -> None:
+    motion = heat(name)
     motion(0, scene(None))
     strength = motion(1, scene(112))
     assert strength is not None

@@ -10,10 +10,19 @@ import numpy as np
 import pytest
 import torch
 from ranks_of_marey import recipe, together
-from tiny_networks import OFF_TINY, SIZE, TSN_TINY, off_tiny, small_preprocessing, tsn_tiny
+from tiny_networks import (
+    OFF_POOLED_TINY,
+    OFF_TINY,
+    SIZE,
+    TSN_TINY,
+    off_pooled_tiny,
+    off_tiny,
+    small_preprocessing,
+    tsn_tiny,
+)
 
 from marey.index import Entry, Index, write_index
-from marey.models import OFF_NETWORKS, TSN_NETWORKS
+from marey.models import OFF_NETWORKS, POOLED_OFF_NETWORKS, TSN_NETWORKS
 from marey.settings import Optimisation, Training
 from marey.training import Outcome, Progress, fit
 from marey.video import write_video
@@ -74,6 +83,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Know the tiny networks, let others see small pictures, and use one thread."""
     monkeypatch.setitem(TSN_NETWORKS, TSN_TINY, tsn_tiny)
     monkeypatch.setitem(OFF_NETWORKS, OFF_TINY, off_tiny)
+    monkeypatch.setitem(POOLED_OFF_NETWORKS, OFF_POOLED_TINY, off_pooled_tiny)
     monkeypatch.setattr("marey.models._zoo.Preprocessing", small_preprocessing)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

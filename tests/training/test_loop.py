@@ -14,6 +14,7 @@ from marey.data import Sample
 from marey.errors import MareyError, UsageError, VideoError
 from marey.index import Entry, Index
 from marey.models import (
+    OFF,
     TSN,
     build_model,
     load_imagenet,
@@ -144,6 +145,22 @@ def test_off_learns_all_three_levels_and_leaves_its_tsn_alone(
     }
     assert len(biases) == 3
     assert all((bias != 0).any() for bias in biases.values())
+
+
+@pytest.mark.parametrize("cached_views", [0, 2])
+def test_off_that_pools_learns_its_classifier_alone_from_sums_on_one_scale(
+    runs: Any, short: Short, tmp_path: Path, tsn: Path, cached_views: int
+) -> None:
+    settings = short(model="off_pooled_tiny", init=tsn, snippets=3, frozen_stages=0)
+    settings = replace(settings, cached_views=cached_views)
+    outcome, _ = runs.to_the_end(settings, tmp_path / "off")
+    assert set(outcome.validation.heads) == {"tsn", "off7"}
+    learnt = load_model(outcome.model)
+    assert isinstance(learnt, OFF)
+    assert {name for name, _ in learnt.branch.named_parameters()} == {"head.weight", "head.bias"}
+    assert (learnt.branch.head.bias != 0).any()
+    assert (learnt.branch.centre != 0).any()
+    assert (learnt.branch.spread != 1).all()
 
 
 @pytest.mark.parametrize("cached_views", [0, 1])

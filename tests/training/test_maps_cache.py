@@ -47,12 +47,12 @@ class Cache:
         return MapsDataset(self.clips, folder, self.settings.cached_views)
 
 
-@pytest.fixture(params=["tsn", "off"])
+@pytest.fixture(params=["tsn", "off_tiny", "off_pooled_tiny"])
 def settings(request: pytest.FixtureRequest, short: Short, runs: Any, tmp_path: Path) -> Training:
     if request.param == "tsn":
         return short(cached_views=2, snippets=3)
     tsn, _ = runs.to_the_end(short(epochs=1), tmp_path / "tsn")
-    return short(model="off_tiny", init=tsn.model, snippets=3, cached_views=2, frozen_stages=0)
+    return short(model=request.param, init=tsn.model, snippets=3, cached_views=2, frozen_stages=0)
 
 
 def test_heads_answer_kept_maps_as_the_clips_that_they_are_of(
