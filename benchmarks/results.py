@@ -19,7 +19,7 @@ import hashlib
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path, PurePath
 
@@ -54,7 +54,8 @@ STREAMS = {"rgb": "jhmdb", "diff": "jhmdb-diff", "flow": "jhmdb-flow"}
 ROWS = {
     "TSN RGB": ["rgb:tsn"],
     "OFF RGB": ["rgb"],
-    "OFF RGB, its motion alone": ["rgb:off7"],
+    "OFF RGB, energy alone": ["rgb:off7_energy"],
+    "OFF RGB, direction alone": ["rgb:off7_direction"],
     "TSN difference": ["diff:tsn"],
     "OFF difference": ["diff"],
     "OFF RGB + OFF difference": ["rgb", "diff"],
@@ -213,15 +214,25 @@ def side_by_side(models: Sequence[OFF]) -> OFF:
         return joined
     joined.tsn.head = beside([model.tsn.head for model in models])
     branches = [model.branch for model in models if isinstance(model.branch, PooledBranch)]
-    heads = [copy.deepcopy(branch.head) for branch in branches]
-    for branch, head in zip(branches, heads, strict=True):
-        head.weight.data /= branch.spread
-        head.bias.data -= head.weight.data @ branch.centre
     assert isinstance(joined.branch, PooledBranch)
-    joined.branch.head = beside(heads)
+    energy, direction = [], []
+    for branch in branches:
+        count = branch.energy.in_features
+        energy.append(unscaled(branch.energy, branch.centre[:count], branch.spread[:count]))
+        rest = branch.centre[count:], branch.spread[count:]
+        direction.append(unscaled(branch.direction, *rest))
+    joined.branch.energy, joined.branch.direction = beside(energy), beside(direction)
     joined.branch.centre.zero_()
     joined.branch.spread.fill_(1.0)
     return joined.eval()
+
+
+def unscaled(head: nn.Linear, centre: torch.Tensor, spread: torch.Tensor) -> nn.Linear:
+    """Return a classifier of what was scaled by these, of what was not."""
+    made = copy.deepcopy(head)
+    made.weight.data /= spread
+    made.bias.data -= made.weight.data @ centre
+    return made
 
 
 def beside(heads: Sequence[nn.Linear]) -> nn.Linear:
@@ -238,6 +249,9 @@ def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], part: str, in
         saved = models[0].recipe
         index = hold_out(index, fraction=saved["hold_out"], seed=saved["hold_out_seed"])
     videos = index.only(part)
+    classes = videos.classes
+    others = [f"{name} {number}" for number in range(1, len(models)) for name in classes]
+    videos = replace(videos, classes=(*classes, *others))
     source = (
         flow_source(folder=out / "flow", on_the_fly=False) if cells[0].stream == "flow" else None
     )
@@ -252,7 +266,7 @@ def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], part: str, in
     )
     assert not failures, failures
     for number, (one, model) in enumerate(zip(cells, models, strict=True)):
-        share = slice(number * len(model.classes), (number + 1) * len(model.classes))
+        share = slice(number * len(classes), (number + 1) * len(classes))
         meta = {
             "model": model.name,
             "modality": model.modality,
@@ -265,7 +279,7 @@ def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], part: str, in
         mine = Scores(
             videos=tuple(map(plain, scores.videos)),
             labels=scores.labels,
-            classes=scores.classes,
+            classes=classes,
             heads={name: logits[:, share].copy() for name, logits in scores.heads.items()},
             meta=meta,
         )

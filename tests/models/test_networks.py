@@ -114,7 +114,7 @@ def test_every_modality_has_its_channels(name: str, modality: str) -> None:
     model = build_model(name, num_classes=2, modality=modality).eval()
     channels = {"rgb": 3, "flow": 10, "rgbdiff": 18}[modality]
     with torch.inference_mode():
-        assert model(clips(1, 2, channels))["off7"].shape == (1, 1, 2)
+        assert model(clips(1, 2, channels))[model.branch.heads[0]].shape == (1, 1, 2)
     with pytest.raises(MareyError, match=f"{modality} has {channels} channels, got 4"):
         model(clips(1, 2, 4))
 

@@ -13,7 +13,8 @@ CHANNELS, SNIPPETS, VIDEOS = 6, 4, 3
 def branch(dropout: float = 0.8) -> PooledBranch:
     torch.manual_seed(2)
     made = PooledBranch(CHANNELS, num_classes=5, dropout=dropout)
-    nn.init.normal_(made.head.weight)
+    for head in (made.energy, made.direction):
+        nn.init.normal_(head.weight)
     return made
 
 
@@ -33,38 +34,45 @@ def moving_ramp(down: int, right: int, shift: float) -> tuple[torch.Tensor, torc
 def test_sums_of_a_moving_ramp_are_those_that_one_works_out_by_hand() -> None:
     # f = 2 y + 3 x, so f_y = 2 in 5 of 7 rows and f_x = 3 in 5 of 7 columns; f_t = -4 everywhere.
     earlier, later = moving_ramp(2, 3, 4.0)
-    mean, change, square, across, down = sums_of(earlier, later)[0].tolist()
-    assert mean == pytest.approx((2 + 3) * 3 - 4 / 2)
+    square, change, across, down = sums_of(earlier, later)[0].tolist()
     assert change == pytest.approx(-4)
     assert square == pytest.approx(4)
     assert across == pytest.approx(-((4 * 3 * 5 / 7) ** 0.5))
     assert down == pytest.approx(-((4 * 2 * 5 / 7) ** 0.5))
 
 
-def test_a_still_video_has_no_sum_but_its_mean() -> None:
+def test_a_still_video_has_no_sum() -> None:
     (still,) = maps()[7]
-    sums = sums_of(still, still).unflatten(1, (5, CHANNELS))
-    torch.testing.assert_close(sums[:, 0], still.mean(dim=(2, 3)))
-    assert sums[:, 1:].count_nonzero() == 0
+    assert sums_of(still, still).count_nonzero() == 0
+
+
+def test_played_backwards_a_ramp_has_the_same_energy_and_the_opposite_direction() -> None:
+    earlier, later = moving_ramp(2, 3, 4.0)
+    energy, *directed = sums_of(earlier, later)[0].tolist()
+    again, *opposite = sums_of(later, earlier)[0].tolist()
+    assert again == pytest.approx(energy)
+    assert opposite == pytest.approx([-one for one in directed])
 
 
 def test_mirrored_maps_turn_the_sum_along_x_and_leave_the_others() -> None:
     (all_maps,) = maps()[7]
-    sums = sums_of(all_maps[:-1], all_maps[1:]).unflatten(1, (5, CHANNELS))
+    sums = sums_of(all_maps[:-1], all_maps[1:]).unflatten(1, (4, CHANNELS))
     mirrored = all_maps.flip(-1)
-    turned = sums_of(mirrored[:-1], mirrored[1:]).unflatten(1, (5, CHANNELS))
-    sign = torch.tensor([1.0, 1.0, 1.0, -1.0, 1.0]).view(5, 1)
+    turned = sums_of(mirrored[:-1], mirrored[1:]).unflatten(1, (4, CHANNELS))
+    sign = torch.tensor([1.0, 1.0, -1.0, 1.0]).view(4, 1)
     torch.testing.assert_close(turned, sign * sums, rtol=1e-4, atol=1e-5)
 
 
 def test_a_pair_is_answered_alike_in_a_video_and_alone() -> None:
     made, levels = branch().eval(), maps()
-    together = made(levels, snippets=SNIPPETS)["off7"]
-    assert tuple(together.shape) == (VIDEOS, SNIPPETS - 1, 5)
+    together = made(levels, snippets=SNIPPETS)
+    assert tuple(together) == made.heads
     shares = made.shares(levels)
     earlier = [part.unflatten(0, (VIDEOS, SNIPPETS))[:, 1] for part in shares.earlier]
     later = [part.unflatten(0, (VIDEOS, SNIPPETS))[:, 2] for part in shares.later]
-    torch.testing.assert_close(made.pairs(earlier, later)["off7"], together[:, 1])
+    for head, logits in made.pairs(earlier, later).items():
+        assert tuple(together[head].shape) == (VIDEOS, SNIPPETS - 1, 5)
+        torch.testing.assert_close(logits, together[head][:, 1])
 
 
 def test_sums_of_the_videos_that_it_is_scaled_by_spread_by_one() -> None:
@@ -74,16 +82,17 @@ def test_sums_of_the_videos_that_it_is_scaled_by_spread_by_one() -> None:
     by_video = all_maps.unflatten(0, (-1, SNIPPETS))
     sums = sums_of(by_video[:, :-1].flatten(0, 1), by_video[:, 1:].flatten(0, 1))
     scaled = ((sums - made.centre) / made.spread).unflatten(0, (-1, SNIPPETS - 1)).mean(dim=1)
-    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(5 * CHANNELS), rtol=0, atol=1e-4)
-    torch.testing.assert_close(scaled.std(dim=0), torch.ones(5 * CHANNELS), rtol=1e-3, atol=0)
+    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(4 * CHANNELS), rtol=0, atol=1e-4)
+    torch.testing.assert_close(scaled.std(dim=0), torch.ones(4 * CHANNELS), rtol=1e-3, atol=0)
 
 
 def test_what_is_hidden_in_training_is_hidden_in_all_pairs_of_a_video() -> None:
     made = branch(dropout=0.5).train()
     still = {7: [torch.rand(1, CHANNELS, 7, 7).expand(SNIPPETS, -1, -1, -1)]}
-    logits = made(still, snippets=SNIPPETS)["off7"][0]
+    made.centre.fill_(1.0)  # Or all that is seen of a still video would be nothing.
+    logits = made(still, snippets=SNIPPETS)["off7_direction"][0]
     torch.testing.assert_close(logits, logits[:1].expand_as(logits))
-    again = made(still, snippets=SNIPPETS)["off7"][0]
+    again = made(still, snippets=SNIPPETS)["off7_direction"][0]
     assert not torch.allclose(logits, again)
 
 

@@ -154,11 +154,13 @@ def test_off_that_pools_learns_its_classifier_alone_from_sums_on_one_scale(
     settings = short(model="off_pooled_tiny", init=tsn, snippets=3, frozen_stages=0)
     settings = replace(settings, cached_views=cached_views)
     outcome, _ = runs.to_the_end(settings, tmp_path / "off")
-    assert set(outcome.validation.heads) == {"tsn", "off7"}
+    assert set(outcome.validation.heads) == {"tsn", "off7_energy", "off7_direction"}
     learnt = load_model(outcome.model)
     assert isinstance(learnt, OFF)
-    assert {name for name, _ in learnt.branch.named_parameters()} == {"head.weight", "head.bias"}
-    assert (learnt.branch.head.bias != 0).any()
+    names = {"energy.weight", "energy.bias", "direction.weight", "direction.bias"}
+    assert {name for name, _ in learnt.branch.named_parameters()} == names
+    assert (learnt.branch.energy.bias != 0).any()
+    assert (learnt.branch.direction.bias != 0).any()
     assert (learnt.branch.centre != 0).any()
     assert (learnt.branch.spread != 1).all()
 

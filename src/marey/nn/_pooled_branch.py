@@ -1,10 +1,14 @@
-"""An OFF branch with a single layer to learn, for data sets of hundreds of videos.
+"""An OFF branch with two linear classifiers to learn, for data sets of hundreds of videos.
 
 Brightness constancy on a feature map, f_x v_x + f_y v_y + f_t = 0, has for each channel the least
 squares solution of Lucas and Kanade (1981), whose normal equations hold products of f_x, f_y and
-f_t summed over the map. Those with f_t, and the sums of f and f_t themselves, are what a linear
-classifier reads here. Nothing but the classifier is learnt: with few videos the convolutions of
-`OFFBranch` learn them by heart.
+f_t summed over the map. Those with f_t, and the sum of f_t itself, are what is read here. They are
+of two kinds. Played backwards, a film has the same f_t^2, and the opposite of all others: one
+classifier sees how much of what there is changes, and the other sees in which direction, which
+alone tells to sit down from to stand up. What each is worth is for `marey.evaluation` to weigh.
+
+Nothing but the classifiers is learnt: with few videos the convolutions of `OFFBranch` learn them
+by heart.
 
 Axes: N videos, K snippets of each, B images, P pairs of neighbours, C channels, H rows, W columns.
 """
@@ -24,7 +28,9 @@ _LEVEL = 7
 SUMS = 1
 """Level of sums that were made before: a pair's are a map of one place."""
 
-_SUMS = 5
+_DIRECTED = 3
+"""Sums that change their sign with the direction of time: f_t, f_t f_x and f_t f_y."""
+
 _LEAST_SPREAD = 1e-6
 
 
@@ -43,23 +49,25 @@ class PooledBranch(nn.Module):
     """
 
     levels = (_LEVEL,)
-    heads = ("off7",)
+    heads = ("off7_energy", "off7_direction")
 
     def __init__(self, channels: int, *, num_classes: int, dropout: float = 0.8) -> None:
         super().__init__()
         self.dropout = dropout
-        self.head = nn.Linear(_SUMS * channels, num_classes)
-        nn.init.normal_(self.head.weight, std=0.001)
-        nn.init.zeros_(self.head.bias)
+        self.energy = nn.Linear(channels, num_classes)
+        self.direction = nn.Linear(_DIRECTED * channels, num_classes)
+        for head in (self.energy, self.direction):
+            nn.init.normal_(head.weight, std=0.001)
+            nn.init.zeros_(head.bias)
         self.centre: Tensor
         self.spread: Tensor
-        self.register_buffer("centre", torch.zeros(_SUMS * channels))
-        self.register_buffer("spread", torch.ones(_SUMS * channels))
+        self.register_buffer("centre", torch.zeros((1 + _DIRECTED) * channels))
+        self.register_buffer("spread", torch.ones((1 + _DIRECTED) * channels))
 
     def forward(
         self, levels: LevelMaps, *, snippets: int
     ) -> dict[str, Float[Tensor, "N {snippets}-1 classes"]]:
-        """Return logits of head `off7`.
+        """Return logits of heads `off7_energy` and `off7_direction`.
 
         Args:
             levels: Maps of the snippets of all videos, video by video; the last one is level 7.
@@ -69,7 +77,7 @@ class PooledBranch(nn.Module):
         seen = self._scaled(_of_pairs(levels, snippets))
         if self.training:
             seen = seen * F.dropout(torch.ones_like(seen[:, :1]), self.dropout)
-        return {"off7": self.head(seen)}
+        return self._heads(seen)
 
     def shares(self, levels: LevelMaps) -> Shares:
         """Return what snippets contribute to the pairs that they are in: their last map."""
@@ -81,8 +89,8 @@ class PooledBranch(nn.Module):
         earlier: Sequence[Float[Tensor, "P _ _ _"]],
         later: Sequence[Float[Tensor, "P _ _ _"]],
     ) -> dict[str, Float[Tensor, "P classes"]]:
-        """Return logits of head `off7` for pairs, from the shares of both snippets."""
-        return {"off7": self.head(self._scaled(sums_of(earlier[0], later[0])))}
+        """Return logits of both heads for pairs, from the shares of both snippets."""
+        return self._heads(self._scaled(sums_of(earlier[0], later[0])))
 
     def gradients(self, levels: LevelMaps, *, snippets: int) -> dict[int, Gradients]:
         """Return the derivatives of the maps of each level, their channels one after the other."""
@@ -126,18 +134,24 @@ class PooledBranch(nn.Module):
         found: Tensor = sums_of(earlier, later).unflatten(0, (-1, snippets - stride))
         return found[..., None, None]
 
+    def _heads(self, seen: Float[Tensor, "*P D"]) -> dict[str, Tensor]:
+        """Return the logits of scaled sums."""
+        channels = self.energy.in_features
+        energy, direction = seen.split([channels, _DIRECTED * channels], dim=-1)
+        return {"off7_energy": self.energy(energy), "off7_direction": self.direction(direction)}
+
     def _scaled(self, sums: Float[Tensor, "*P D"]) -> Float[Tensor, "*P D"]:
         return (sums - self.centre) / self.spread
 
 
 def sums_of(
     earlier: Float[Tensor, "P C H W"], later: Float[Tensor, "P C H W"]
-) -> Float[Tensor, "P 5*C"]:
-    """Return the means over each map of f, f_t, f_t^2, f_t f_x and f_t f_y.
+) -> Float[Tensor, "P 4*C"]:
+    """Return the means over each map of f_t^2, f_t, f_t f_x and f_t f_y.
 
-    f is the mean of both maps of a pair; f_x and f_y are central differences of the earlier one,
-    and 0 at its border. Of products the square root is taken, with the sign of the mean, so that
-    a few places that change much do not outweigh all others.
+    f_x and f_y are central differences of the earlier map, and 0 at its border. Of products the
+    square root is taken, with the sign of the mean, so that a few places that change much do not
+    outweigh all others.
 
     Args:
         earlier: The last map of the earlier snippet of each pair.
@@ -152,9 +166,10 @@ def sums_of(
         (change[..., 1:-1] * across).sum(dim=(2, 3)),
         (change[..., 1:-1, :] * down).sum(dim=(2, 3)),
     ]
-    roots = [mean.sign() * mean.abs().sqrt() for mean in (total / places for total in products)]
-    both = (earlier.mean(dim=(2, 3)) + later.mean(dim=(2, 3))) / 2
-    return torch.cat([both, change.mean(dim=(2, 3)), *roots], dim=1)
+    energy, across_time, down_time = (
+        mean.sign() * mean.abs().sqrt() for mean in (total / places for total in products)
+    )
+    return torch.cat([energy, change.mean(dim=(2, 3)), across_time, down_time], dim=1)
 
 
 def _of_pairs(
