@@ -15,7 +15,7 @@ from marey.index import Entry, Index, read_index
 from marey.models import OFF_NETWORKS, TSN_NETWORKS, load_model
 from marey.settings import Optimisation, Training
 from marey.training import Learnt, discard_runs, fit_clips, gather_clips
-from marey.training._clips import _parts, pace_of_clips
+from marey.training._clips import _off_on, _parts, pace_of_clips
 
 
 class StopError(Exception):
@@ -226,3 +226,8 @@ def test_snippets_are_some_frames_apart_and_no_nearer_than_set(
     frames: int, given: int, pace: int
 ) -> None:
     assert pace_of_clips(Training(pace=given), frames) == pace
+
+
+def test_clips_are_learnt_by_the_smallest_network_of_a_backbone() -> None:
+    assert _off_on("tsn_efficientnet_lite0") == "off_pooled_efficientnet_lite0"
+    assert _off_on("tsn_bn_inception") == "off_bn_inception"

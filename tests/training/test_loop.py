@@ -151,7 +151,7 @@ def test_off_learns_all_three_levels_and_leaves_its_tsn_alone(
 def test_off_that_pools_learns_its_classifier_alone_from_sums_on_one_scale(
     runs: Any, short: Short, tmp_path: Path, tsn: Path, cached_views: int
 ) -> None:
-    settings = short(model="off_pooled_tiny", init=tsn, snippets=3, frozen_stages=0)
+    settings = short(model="off_tiny_pooled", init=tsn, snippets=3, frozen_stages=0)
     settings = replace(settings, cached_views=cached_views)
     outcome, _ = runs.to_the_end(settings, tmp_path / "off")
     assert set(outcome.validation.heads) == {"tsn", "off7_energy", "off7_direction"}

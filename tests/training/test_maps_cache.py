@@ -47,7 +47,7 @@ class Cache:
         return MapsDataset(self.clips, folder, self.settings.cached_views)
 
 
-@pytest.fixture(params=["tsn", "off_tiny", "off_pooled_tiny"])
+@pytest.fixture(params=["tsn", "off_tiny", "off_tiny_pooled"])
 def settings(request: pytest.FixtureRequest, short: Short, runs: Any, tmp_path: Path) -> Training:
     if request.param == "tsn":
         return short(cached_views=2, snippets=3)

@@ -11,7 +11,7 @@ from marey.models import OFF, TSN
 from marey.nn import Backbone, ConvBN, Maps, PooledBranch, off_branch
 
 SIZE = 64
-TSN_TINY, OFF_TINY, OFF_POOLED_TINY = "tsn_tiny", "off_tiny", "off_pooled_tiny"
+TSN_TINY, OFF_TINY, OFF_POOLED_TINY = "tsn_tiny", "off_tiny", "off_tiny_pooled"
 
 
 class TinyBackbone(Backbone):
