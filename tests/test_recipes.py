@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from marey.models import OFF_NETWORKS, TSN_NETWORKS
+from marey.models import OFF_NETWORKS, POOLED_OFF_NETWORKS, TSN_NETWORKS
 from marey.settings import Optimisation, Training
 
 RECIPES = sorted(Path(str(files("marey") / "recipes")).glob("*.toml"))
@@ -20,6 +20,6 @@ def test_a_recipe_holds_settings_that_can_be_and_says_how_to_run_it(recipe: Path
     if settings.get("modality") == "flow":
         start["flow"] = Path("flow")
     training = Training(**settings, **start, optim=optim)
-    assert training.model in TSN_NETWORKS | OFF_NETWORKS
+    assert training.model in TSN_NETWORKS | OFF_NETWORKS | POOLED_OFF_NETWORKS
     assert training.threads == 1  # Bytes depend on the threads; a recipe gives the same anywhere.
     assert recipe.stem in text or "benchmarks/" in text

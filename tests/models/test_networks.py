@@ -254,7 +254,7 @@ def test_an_unknown_name_says_which_was_meant() -> None:
     ("options", "message"),
     [
         ({"num_classes": 0}, "num_classes must be at least 1, got 0"),
-        ({"num_classes": 2, "gradient": "sobel"}, "has no spatial gradient"),
+        ({"num_classes": 2, "gradient": "sobel"}, "has no choice of spatial gradient"),
     ],
 )
 def test_impossible_networks_are_refused(options: dict[str, object], message: str) -> None:
@@ -277,8 +277,8 @@ def test_imagenet_weights_fill_the_backbone(modality: str) -> None:
     assert model.backbone.head.bn.running_var.std() > 0
 
 
-def test_imagenet_weights_are_for_one_backbone_alone() -> None:
-    with pytest.raises(UsageError, match="EfficientNet-Lite0 alone, got BNInception"):
+def test_imagenet_weights_are_for_one_family_of_backbones() -> None:
+    with pytest.raises(UsageError, match="EfficientNet-Lite alone, got BNInception"):
         load_imagenet(tsn_bn_inception(num_classes=2).backbone)
 
 
