@@ -21,7 +21,7 @@ MapsOf = Callable[[Float[Tensor, "N K C H W"]], Maps]
 def maps_runner(model: Network, *, levels: Sequence[int], threads: int | None = None) -> MapsOf:
     """Return what gives the maps of normalised clips, video by video, nothing learnt through them.
 
-    On a CPU that is OpenVINO where `usual_backend` says so, four times as fast as PyTorch.
+    On a CPU that is OpenVINO where `usual_backend` says so, which is faster than PyTorch.
 
     Args:
         model: The network; it is left as it is.
