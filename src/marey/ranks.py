@@ -20,6 +20,7 @@ from jaxtyping import Num
 from torch import Tensor
 from torch.distributed.rendezvous import rendezvous
 
+from marey._meeting import part_of_this_start
 from marey._pulse import Pulse
 from marey.errors import MareyError, UsageError
 
@@ -118,7 +119,8 @@ def together(device: str = "cpu") -> Iterator[Ranks]:
         return
     backend = _take_device(device)
     with _naming_the_lost():
-        store, rank, count = next(rendezvous("env://", timeout=_MEETING))
+        torchruns, rank, count = next(rendezvous("env://", timeout=_MEETING))
+        store = part_of_this_start(torchruns, rank, count, timeout=_MEETING)
     ranks = Ranks(rank, count)
     with Pulse(store.clone(), rank, count) as pulse:
         with _naming_the_lost():

@@ -3,11 +3,13 @@
 Without torchrun it loads once and becomes as many processes as `WORLD_SIZE` says; their exit codes
 are the last line of stderr. `MAREY_END` kills one of the processes, or stops it so that it only
 seems to live: `1:4:kill` the second when it has taken four steps, in the first start alone.
+In a later one it comes late, so that the others look for it where it was before.
 """
 
 import os
 import signal
 import sys
+import time
 
 import torch
 from tiny_networks import OFF_TINY, TSN_TINY, off_tiny, tsn_tiny
@@ -21,7 +23,10 @@ SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 def end_at(place: str) -> None:
     rank, steps, how = place.split(":")
-    if os.environ["RANK"] != rank or os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":
+    if os.environ["RANK"] != rank:
+        return
+    if os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") != "0":
+        time.sleep(2.0)
         return
     real, taken = loop.add_gradients, 0
 

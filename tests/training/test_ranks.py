@@ -1,6 +1,9 @@
 """Several processes learn together what one learns alone."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.distributed import HashStore
+from torch.distributed.distributed_c10d import Store
 
+from marey._meeting import part_of_this_start
 from marey.errors import UsageError
 from marey.index import Index
 from marey.models import load_tensors
@@ -40,6 +46,36 @@ def test_alone_nothing_is_sent() -> None:
     assert ALONE.gather({}, about) == [({}, about)]
     assert ALONE.all_true(True)
     assert not ALONE.all_true(False)
+
+
+@pytest.mark.parametrize("late", range(3))
+def test_whoever_is_late_all_meet_where_no_earlier_start_has_been(late: int) -> None:
+    store = HashStore()
+    # Two of three came, and were ended while they waited for the first.
+    for rank in (1, 2):
+        with pytest.raises(RuntimeError, match="not all of 3 processes came within"):
+            part_of_this_start(store, rank, 3, timeout=timedelta(seconds=0.1))
+    # The first and another came, but not the third.
+    with ThreadPoolExecutor() as two:
+        came = [
+            two.submit(part_of_this_start, store, rank, 3, timeout=timedelta(seconds=0.2))
+            for rank in (0, 1)
+        ]
+    assert all(isinstance(one.exception(), RuntimeError) for one in came)
+    for start in ("whole", "again"):
+        parts = met(store, 3, late=late)
+        assert not any(part.check(["port"]) for part in parts)
+        parts[late].set("port", start)
+        assert [part.get("port") for part in parts] == 3 * [start.encode()]
+
+
+def met(store: Store, count: int, *, late: int) -> list[Store]:
+    def come(rank: int) -> Store:
+        time.sleep(0.2 * (rank == late))
+        return part_of_this_start(store, rank, count, timeout=timedelta(seconds=60))
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(come, range(count)))
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create")  # More than there are cores.
