@@ -133,7 +133,7 @@ def naming(path: Path, temporary: Path | None = None) -> Iterator[None]:
             raise
         what = error.strerror or ""
         if error.errno == errno.ENOSPC:
-            free = shutil.disk_usage(path.parent).free
+            free = shutil.disk_usage(path if path.is_dir() else path.parent).free
             what += f"; it needs more than the {free:,} bytes that are free"
         raise OSError(error.errno, what, str(path)) from error
 

@@ -148,6 +148,33 @@ def test_a_damaged_video_is_named_and_has_flow_and_an_unusable_one_makes_the_cod
 
 
 @pytest.mark.usefixtures("_here")
+def test_of_many_missing_videos_the_first_are_named_and_the_ledger_names_all(
+    run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index.write_text(index.read_text() + "".join(f"gone{number}.mp4,run\n" for number in range(8)))
+    out = tmp_path / "dis"
+    words = ["flow", index, "--out", out, "--method", "dis", "--workers", 1, "--quiet"]
+    assert run(*words) == 3
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == f"marey: unusable: 3 more, like gone0.mp4; {out}/ledger.jsonl lists them"
+    assert (out / "ledger.jsonl").read_text().count("does not exist") == 8
+
+
+def test_an_index_that_was_moved_is_refused_before_any_work(
+    run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = tmp_path / "elsewhere" / "videos.csv"
+    moved.parent.mkdir()
+    index.rename(moved)
+    assert run("flow", moved, "--out", tmp_path / "dis", "--method", "dis") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("marey: 2 of 2 videos are missing:\n")
+    assert f"start from its own folder, here '{moved.parent}'" in said
+    assert not (tmp_path / "dis").exists()
+
+
+@pytest.mark.usefixtures("_here")
 def test_the_pairs_of_testing_alone_can_be_asked_for(
     run: Run, index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -41,9 +41,37 @@ def test_a_missing_video_is_named_and_the_others_are_scored(
     (index.parent / "sit.mp4").unlink()
     out = index.parent / "scores.npz"
     assert run("test", checkpoint, index, "--out", out, "--crops", 1) == 3
-    assert "sit.mp4" in capsys.readouterr().err
+    assert "marey: unusable: sit.mp4: does not exist\n" in capsys.readouterr().err
     assert load_scores(out).videos == ("run.mp4", "walk.mp4")
     assert load_scores(out).meta["unusable"] == ["sit.mp4"]
+
+
+def test_of_many_missing_videos_the_first_are_named_and_the_figures_name_all(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone = [f"gone{number}.mp4" for number in range(8)]
+    index.write_text(index.read_text() + "".join(f"{name},run,test\n" for name in gone))
+    out = index.parent / "scores.npz"
+    words = ["--snippets", 2, "--crops", 1, "--quiet"]
+    assert run("test", checkpoint, index, "--out", out, *words) == 3
+    figures = out.with_suffix(".json")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 6
+    assert lines[-1] == f"marey: unusable: 3 more, like gone0.mp4; {figures} lists them"
+    assert json.loads(figures.read_text())["unusable"] == gone
+
+
+def test_an_index_that_was_moved_is_refused_before_any_work(
+    run: Run, checkpoint: Path, index: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    moved = index.parent / "elsewhere" / "videos.csv"
+    moved.parent.mkdir()
+    index.rename(moved)
+    assert run("test", checkpoint, moved, "--out", moved.parent / "scores.npz") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("marey: 3 of 3 videos are missing:\n")
+    assert f"start from its own folder, here '{moved.parent}'" in said
+    assert list(moved.parent.iterdir()) == [moved]
 
 
 def test_an_index_with_a_wrong_label_is_refused_before_any_work(

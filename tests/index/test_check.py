@@ -7,7 +7,16 @@ import pytest
 from fragile_decoder import fragile
 
 from marey.errors import IndexFileError, UsageError
-from marey.index import Entry, Index, Report, check_index, require_videos, same_videos
+from marey.index import (
+    Entry,
+    Index,
+    Report,
+    check_index,
+    require_any_there,
+    require_there,
+    require_videos,
+    same_videos,
+)
 from marey.video import write_video
 
 
@@ -133,3 +142,50 @@ def test_all_that_is_wrong_with_the_files_is_told_before_any_work(tmp_path: Path
         "  'a.mp4' (train) and 'b.mp4' (test) are the same video",
     ]
     require_videos(Index(tmp_path, entries[:1], ("walk",)))
+
+
+def test_of_many_missing_videos_the_first_are_named_with_what_to_do(tmp_path: Path) -> None:
+    entries = tuple(Entry(f"{number}.mp4", "walk") for number in range(12))
+    entries += (Entry("0.mp4", "walk", start=1.0),)
+    index = Index(tmp_path, entries, ("walk",))
+    for require in (require_there, require_any_there):
+        with pytest.raises(UsageError) as caught:
+            require(index)
+        assert str(caught.value).splitlines() == [
+            "12 of 12 videos are missing:",
+            *(f"  '{tmp_path}/{number}.mp4'" for number in range(5)),
+            "  and 7 more; `marey check` names all that are missing",
+            f"The paths in an index start from its own folder, here '{tmp_path}'. If the index was "
+            "moved or copied, put it back, or make it anew with `marey prepare`",
+        ]
+
+
+def test_of_few_missing_videos_all_are_named_and_some_may_be_enough(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    entries = tuple(Entry(name, "walk") for name in ("a.mp4", "b.mp4", "c.mp4"))
+    index = Index(tmp_path, entries, ("walk",))
+    require_any_there(index)
+    with pytest.raises(UsageError) as caught:
+        require_there(index)
+    assert str(caught.value).splitlines() == [
+        "2 of 3 videos are missing:",
+        f"  '{tmp_path}/b.mp4'",
+        f"  '{tmp_path}/c.mp4'",
+        "Bring them back, or make the index anew: `marey prepare` leaves them out",
+    ]
+    require_there(Index(tmp_path, entries[:1], ("walk",)))
+
+
+def test_two_videos_that_are_the_same_are_told_beside_many_that_are_missing(
+    tmp_path: Path,
+) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_bytes(b"same")
+    entries = tuple(Entry(f"{number}.mp4", "walk") for number in range(30))
+    entries += (Entry("a.mp4", "walk", "train"), Entry("b.mp4", "walk", "test"))
+    with pytest.raises(IndexFileError) as caught:
+        require_videos(Index(tmp_path, entries, ("walk",)))
+    assert str(caught.value).splitlines()[-2:] == [
+        "  'a.mp4' (train) and 'b.mp4' (test) are the same video",
+        "  and 10 more like these",
+    ]

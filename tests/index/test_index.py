@@ -95,7 +95,22 @@ def test_a_long_tale_of_problems_is_cut_and_counted(make: Make) -> None:
     lines = str(caught.value).splitlines()
     assert len(lines) == 22
     assert lines[0].endswith("50 problems")
-    assert lines[-1] == "  and 30 more"
+    assert lines[-1] == "  and 30 more like these"
+
+
+def test_no_kind_of_problem_is_hidden_behind_many_of_another(make: Make) -> None:
+    rows = "".join(f"it's {number}.mp4,walk,nowhere,,\n" for number in range(50))
+    others = "z.mp4,walk,train,3,2\nz.mp4,walk,test,,\n,walk,train,,\n"
+    with pytest.raises(IndexFileError) as caught:
+        read_index(make("path,label,split,start,end\n" + rows + others))
+    lines = str(caught.value).splitlines()
+    assert lines[0].endswith("53 problems")
+    assert lines[21:] == [
+        "  line 52: start 3.0 is not before end 2.0",
+        "  line 54: empty path",
+        "  line 53: 'z.mp4' is in both train and test (see line 52)",
+        "  and 30 more like these",
+    ]
 
 
 @pytest.mark.parametrize(

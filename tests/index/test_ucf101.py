@@ -119,9 +119,9 @@ def test_what_is_wrong_in_the_lists_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(IndexFileError) as caught:
         prepare_ucf101(ucf(tmp_path, train=train, test=test))
     assert str(caught.value).splitlines()[1:] == [
-        "  trainlist01.txt line 3: label 2 is not HandstandPushups, 3",
+        "  trainlist01.txt line 3: label 2 is not 'HandstandPushups', 3",
         "  testlist01.txt line 1: 'Hamering' is not a class; did you mean 'Hammering'?",
-        "  testlist01.txt line 2: label 0 is not Hammering, 1",
+        "  testlist01.txt line 2: label 0 is not 'Hammering', 1",
     ]
 
 

@@ -2,8 +2,10 @@
 
 import math
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from tempfile import gettempdir
 
 import av
 import numpy as np
@@ -228,3 +230,24 @@ def test_segments_of_a_film_of_varying_rate_end_when_it_does(
     found = Segmenter(kept(telling_network), window=0.6, unsure=0.4)(path)
     assert found.segments[-1].end == pytest.approx(found.seconds)
     assert found.seconds == pytest.approx(28 / 25 + 0.06, abs=0.03)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_rows_that_do_not_fit_on_the_disk_are_told_with_where_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
+) -> None:
+    full = Path("/dev/full")
+    (tmp_path / "rows").symlink_to(full)
+    monkeypatch.setattr("marey.streaming._ledger.TemporaryFile", lambda: full.open("r+b"))
+    where = tmp_path / "rows" if named else Path(gettempdir())
+    rows = Rows(where if named else None, width=1)
+    rows.add(np.ones(1, np.float32))
+    for write in (
+        rows.flush,
+        rows.__len__,
+        partial(rows.cut, 0),
+        partial(rows.__exit__, *[None] * 3),
+    ):
+        with pytest.raises(OSError, match="it needs more than the") as caught:
+            write()
+        assert caught.value.filename == str(where)

@@ -13,7 +13,7 @@ import signal
 import sys
 from typing import Any
 
-import torch.utils.tensorboard
+import torch
 from tiny_networks import OFF_TINY, TSN_TINY, off_tiny, tsn_tiny
 
 import marey.training  # noqa: F401 - likewise

@@ -39,5 +39,5 @@ def test_a_shard_that_is_missing_is_named_before_anything_is_learnt(
     sharded: Any, short: Short, tmp_path: Path
 ) -> None:
     (tmp_path / "shards" / "shard-000000.tar").unlink()
-    with pytest.raises(UsageError, match=r"videos of the index are missing:\n .*000000\.tar/0000"):
+    with pytest.raises(UsageError, match=r"videos are missing:\n .*000000\.tar/0000"):
         sharded.to_the_end(short(), tmp_path / "run")

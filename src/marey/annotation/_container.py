@@ -9,7 +9,7 @@ import av
 from av.container import OutputContainer
 
 from marey.errors import MareyError
-from marey.video import words
+from marey.video import open_output, words
 
 SUFFIXES = {".mp4": "mp4", ".mkv": "matroska", ".mov": "mov"}
 """Endings of names, and the container of each."""
@@ -25,10 +25,7 @@ def output(temporary: Path) -> Iterator[OutputContainer]:
     container = SUFFIXES[temporary.suffix.lower()]
     options = {} if container == "matroska" else {"movflags": "+faststart"}
     try:
-        with (
-            temporary.open("wb") as file,
-            av.open(file, "w", format=container, options=options) as opened,
-        ):
+        with open_output(temporary, container=container, options=options) as opened:
             yield opened
     except av.FFmpegError as error:
         raise MareyError(f"the annotated video cannot be written: {words(error)}") from error

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ._cluster import joined, require_cpu
-from ._printable import printable
 from ._progress import progress_bar
+from ._unusable import Told
 
 if TYPE_CHECKING:
     from marey.extraction import Extracted
@@ -57,17 +57,20 @@ def flow(
         json: Print one JSON document, with every video in it.
         quiet: Show no progress and no summary.
     """
-    from marey.extraction import Extraction, extract, summary
+    from marey.extraction import LEDGER, Extraction, extract, summary
     from marey.flow import flow_estimator
-    from marey.index import read_index
+    from marey.index import read_index, require_any_there
     from marey.models import choose_device
 
     videos = read_index(index)
+    if cluster is None:
+        require_any_there(videos)
     out = out or Path("flow") / method
     device = str(choose_device(require_cpu(cluster, device)))
     flow_estimator(method, weights=weights, device=device)  # What it lacks is said at once.
     extraction = Extraction(method=method, weights=weights, device=device, pairs=for_, form=format)
     start = time.monotonic()
+    told = Told()
     computed = written = 0
     with (
         joined(cluster, fetch=fetch, workers=workers if cluster else None) as others,
@@ -84,11 +87,7 @@ def flow(
                 task, advance=1, description=f"flow, {rate:.0f} pairs/s, {written / 1e6:.0f} MB"
             )
             if done.status != "ok" and not json:
-                print(
-                    printable(f"marey: {done.status}: {done.video}: {done.reason}"),
-                    file=sys.stderr,
-                    flush=True,
-                )
+                told.tell(done.status, done.video, done.reason)
 
         results = extract(
             videos,
@@ -99,6 +98,7 @@ def flow(
             cluster=others,
             fetch=fetch,
         )
+    told.tell_rest(str(out / LEDGER))
     seconds = time.monotonic() - start
     document = {"flow": str(out), "method": method, **summary(results)}
     if json:

@@ -15,6 +15,7 @@ from marey.errors import UsageError
 
 from ._cluster import joined, require_cpu
 from ._progress import announcer, progress_bar
+from ._unusable import Told
 
 if TYPE_CHECKING:
     from marey.cluster import Cluster
@@ -87,7 +88,7 @@ def test(
     from marey.durable import alone_in, write_text
     from marey.evaluation import Views, discard, save_scores, score_index
     from marey.flow import stored_method
-    from marey.index import read_index
+    from marey.index import read_index, require_any_there
     from marey.models import load_named
     from marey.ranks import together
 
@@ -112,6 +113,8 @@ def test(
                 facts = runner.facts
         whole = read_index(index, classes=facts.classes)
         videos = _part(whole, split, recipe)
+        if cluster is None and flow is None:
+            require_any_there(videos)
         out = out or Path(f"{Path(model).stem}-{index.stem}.npz")
         unfinished = out.with_name(f"{out.name}.unfinished")
         meta = {
@@ -169,8 +172,11 @@ def test(
         print(json_module.dumps(figures, indent=2))
     else:
         _show(figures, quiet=quiet)
+    told = Told()
     for failure in failures:
-        print(f"marey: unusable: {failure.reason}", file=sys.stderr)
+        reason = failure.reason.removeprefix(str(videos.root / failure.video)).lstrip(": ")
+        told.tell("unusable", failure.video, reason)
+    told.tell_rest(str(out.with_suffix(".json")))
     if failures and ranks.count == 1:  # To torchrun anything but 0 is a reason to start anew.
         sys.exit(3)
 

@@ -29,6 +29,7 @@ from marey.durable import complete_file
 from marey.errors import VideoError
 from marey.flow._codec import BOUND
 from marey.flow._matroska import damage_of
+from marey.video import open_output
 
 _TAG = "MAREY_FLOW"
 _FORMAT = "matroska"
@@ -96,11 +97,10 @@ class FlowWriter:
 
     def __enter__(self) -> FlowWriter:
         with ExitStack() as stack:
-            # Not by name: FFmpeg takes what stands before a colon for a protocol.
-            file = stack.enter_context(stack.enter_context(self._whole).open("wb"))
+            temporary = stack.enter_context(self._whole)
             # Without the flag the file would hold a random number and the writer's version.
             options = {"fflags": "+bitexact"}
-            output = av.open(file, "w", format=_FORMAT, options=options)
+            output = open_output(temporary, container=_FORMAT, options=options)
             self._output = stack.enter_context(output)
             self._start()
             self._open = stack.pop_all()

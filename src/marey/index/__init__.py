@@ -5,6 +5,8 @@ Nothing here loads torch.
 
 from ._check import Report as Report
 from ._check import check_index as check_index
+from ._check import require_any_there as require_any_there
+from ._check import require_there as require_there
 from ._check import require_videos as require_videos
 from ._check import same_videos as same_videos
 from ._folder import prepare_folder as prepare_folder

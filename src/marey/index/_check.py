@@ -21,6 +21,7 @@ from ._problems import refuse
 
 _DECODE_SECONDS = 20.0  # for a video of no length; damaged files can hold a decoder for ever
 _SECONDS_PER_MEGABYTE = 3.0
+_NAMED = 5  # missing videos; the rest are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,51 @@ def _verdict(process: Isolated, file: Path) -> Verdict:
     except Exception as error:  # a bug met by this file must not hide the others' verdicts
         reason = f"{type(error).__name__}: {error}"
     return Verdict(status="unusable", reason=reason, frames=0, declared=None)
+
+
+def require_there(index: Index) -> None:
+    """Refuse an index of which videos are missing.
+
+    Raises:
+        UsageError: It says how many are missing, names the first few, and says what to do.
+    """
+    if missing := index.missing():
+        raise UsageError(_told(missing, index))
+
+
+def require_any_there(index: Index) -> None:
+    """Refuse an index of which all videos are missing.
+
+    Raises:
+        UsageError: As of `require_there`.
+    """
+    missing = index.missing()
+    if len(missing) == _count(index):
+        raise UsageError(_told(missing, index))
+
+
+def _told(missing: Sequence[Path], index: Index) -> str:
+    """Return how many videos are missing, which, and what to do."""
+    count = _count(index)
+    lines = [f"{len(missing)} of {count} videos are missing:"]
+    lines += [f"  {str(path)!r}" for path in missing[:_NAMED]]
+    if len(missing) > _NAMED:
+        lines.append(
+            f"  and {len(missing) - _NAMED} more; `marey check` names all that are missing"
+        )
+    if len(missing) == count:
+        lines.append(
+            "The paths in an index start from its own folder, here "
+            f"{str(index.root.absolute())!r}. If the index was moved or copied, put it back, or "
+            "make it anew with `marey prepare`"
+        )
+    else:
+        lines.append("Bring them back, or make the index anew: `marey prepare` leaves them out")
+    return "\n".join(lines)
+
+
+def _count(index: Index) -> int:
+    return len({entry.path for entry in index.entries})
 
 
 def require_videos(index: Index) -> None:

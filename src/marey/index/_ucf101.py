@@ -90,7 +90,7 @@ def _listed(
         if label is None:
             problems.append(f"{where}: {folder!r} is not a class{nearest(folder, classes)}")
         elif number is not None and int(number) != classes.index(label) + 1:
-            problems.append(f"{where}: label {number} is not {label}, {classes.index(label) + 1}")
+            problems.append(f"{where}: label {number} is not {label!r}, {classes.index(label) + 1}")
         else:
             group = _GROUP.fullmatch(PurePosixPath(name).stem)
             yield Listed(name, label, split, group["group"] if group else None, where)

@@ -3,9 +3,9 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from types import TracebackType
 from typing import BinaryIO
 
@@ -31,7 +31,8 @@ class Rows:
         self._path, self._file = _taken_up(path)
 
     def __len__(self) -> int:
-        return self._file.seek(0, os.SEEK_END) // (4 * self._width)
+        with self._writing():  # For seeking writes what waits.
+            return self._file.seek(0, os.SEEK_END) // (4 * self._width)
 
     def __iter__(self) -> Iterator[Float32[np.ndarray, " Y"]]:
         """Yield the rows from the first on; none may be added meanwhile."""
@@ -43,8 +44,9 @@ class Rows:
 
     def cut(self, count: int) -> None:
         """Keep the first rows alone."""
-        self._file.truncate(4 * self._width * count)
-        self._file.seek(0, os.SEEK_END)
+        with self._writing():
+            self._file.truncate(4 * self._width * count)
+            self._file.seek(0, os.SEEK_END)
 
     def add(self, row: Float32[np.ndarray, " Y"]) -> None:
         """Write a row behind the others."""
@@ -59,7 +61,7 @@ class Rows:
                 os.fsync(self._file.fileno())
 
     def _writing(self) -> AbstractContextManager[None]:
-        return naming(self._path) if self._path else nullcontext()
+        return naming(self._path or Path(gettempdir()))
 
     def remove(self) -> None:
         """Delete the file."""

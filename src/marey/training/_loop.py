@@ -79,12 +79,12 @@ def _fit(
         kept = load_validation(start.folder) if progress.epoch == settings.epochs else None
         if ranks.all_true(kept is not None) and kept is not None:
             return Outcome(start.folder.model, progress.best_epoch, kept)
-        with under_way(start, cache) as run:
-            look = looking(start, held_out, cache)
-            while progress.epoch < settings.epochs:
-                progress = learn_pass(run, progress)
-                progress = _judge(run, progress, held_out, look).after_epoch()
-                run.save(progress)
+        run = under_way(start, cache)
+        look = looking(start, held_out, cache)
+        while progress.epoch < settings.epochs:
+            progress = learn_pass(run, progress)
+            progress = _judge(run, progress, held_out, look).after_epoch()
+            run.save(progress)
         return _finish(run, progress, held_out, look)
 
 

@@ -55,11 +55,11 @@ def learn_from_all(
     ):
         progress = start.progress
         if progress.epoch < passes:
-            with under_way(start, cache) as run:
-                saver = _Saver(run)
-                while progress.epoch < passes:
-                    progress = learn_pass(run, progress).after_epoch()
-                    saver.save(progress, now=progress.epoch == passes)
+            run = under_way(start, cache)
+            saver = _Saver(run)
+            while progress.epoch < passes:
+                progress = learn_pass(run, progress).after_epoch()
+                saver.save(progress, now=progress.epoch == passes)
         recipe = recipe_of(settings) | {"init": None, "best_epoch": passes}
         path = start.folder.model
         save_checkpoint(start.model, path, classes=learn.classes, recipe=recipe, fusion=fusion)
@@ -97,18 +97,18 @@ def answers_by_pass(
     ):
         progress = start.progress
         if progress.epoch < last:
-            with under_way(start, cache) as run:
-                look = looking(start, held_out, cache)
-                saver = _Saver(run)
-                while progress.epoch < last:
-                    progress = learn_pass(run, progress)
-                    if progress.epoch + 1 in due:
-                        seen = validate(held_out, look())
-                        figures = {"validation_accuracy": seen.accuracy}
-                        run.log(progress, **figures, validation_loss=seen.loss, **seen.by_head)
-                        _save(seen.heads, _file(out, progress.epoch + 1))
-                    progress = progress.after_epoch()
-                    saver.save(progress, now=progress.epoch == last)
+            run = under_way(start, cache)
+            look = looking(start, held_out, cache)
+            saver = _Saver(run)
+            while progress.epoch < last:
+                progress = learn_pass(run, progress)
+                if progress.epoch + 1 in due:
+                    seen = validate(held_out, look())
+                    figures = {"validation_accuracy": seen.accuracy}
+                    run.log(progress, **figures, validation_loss=seen.loss, **seen.by_head)
+                    _save(seen.heads, _file(out, progress.epoch + 1))
+                progress = progress.after_epoch()
+                saver.save(progress, now=progress.epoch == last)
     return {number: _load(_file(out, number)) for number in due}
 
 

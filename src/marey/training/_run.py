@@ -2,14 +2,13 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 
 from marey.data import SnippetDataset
 from marey.durable import alone_in
@@ -18,6 +17,7 @@ from marey.models import POOLED_OFF_NETWORKS, Network, choose_device
 from marey.ranks import ALONE, Ranks
 from marey.settings import Training
 
+from ._board import Board
 from ._maps_cache import MapsDataset, cache_maps, looking_at_kept_maps
 from ._optim import build_optimiser
 from ._run_folder import Progress, RunFolder, put_back, state_of
@@ -64,7 +64,7 @@ class Run:
     optimiser: torch.optim.Optimizer
     dataset: SnippetDataset | MapsDataset
     folder: RunFolder
-    board: SummaryWriter | None
+    board: Board | None
     """Of the process that writes."""
 
     report: Report
@@ -78,17 +78,14 @@ class Run:
 
     def save(self, progress: Progress) -> None:
         """Save everything at a place in training."""
-        if self.board is None:
-            return
-        self.board.flush()  # First, so that it has no gap before the place of the save.
-        self.folder.save(self.model, self.optimiser, progress)
+        if self.board is not None:
+            self.folder.save(self.model, self.optimiser, progress)
 
     def log(self, progress: Progress, **values: float) -> None:
         """Note figures at a place in training."""
         if self.board is None:
             return
-        for name, value in values.items():
-            self.board.add_scalar(name, value, progress.step)
+        self.board.add(progress.step, values)
         self.folder.log(step=progress.step, epoch=progress.epoch, **values)
 
 
@@ -143,9 +140,8 @@ def as_the_first(
     return Progress(**place)
 
 
-@contextmanager
-def under_way(start: Start, cache: Path) -> Iterator[Run]:
-    """Yield the run with its videos, or the kept maps of them, and an open log."""
+def under_way(start: Start, cache: Path) -> Run:
+    """Return the run with its videos, or the kept maps of them, and logs that go on."""
     settings, model, ranks = start.settings, start.model, start.ranks
     folder = start.folder
     if ranks.is_first:
@@ -159,25 +155,14 @@ def under_way(start: Start, cache: Path) -> Iterator[Run]:
     begins_on_one_scale = settings.standardise or settings.model in POOLED_OFF_NETWORKS
     if begins_on_one_scale and settings.is_off and start.progress.step == 0:
         if ranks.is_first:
-            standardise_on(dataset, model, seed=settings.seed)
+            standardise_on(dataset, model, seed=settings.views_seed)
         as_the_first(ranks, model, start.optimiser, start.progress)
-    with ExitStack() as stack:
-        board = None
-        if ranks.is_first:
-            purge = start.progress.step + 1
-            board = SummaryWriter(str(folder.path / "tensorboard"), purge_step=purge)
-            stack.enter_context(board)
-        yield Run(
-            settings,
-            model,
-            start.optimiser,
-            dataset,
-            folder,
-            board,
-            start.report,
-            start.steps,
-            ranks,
-        )
+    board = None
+    if ranks.is_first:
+        board = Board(folder.path / "tensorboard", first=start.progress.step + 1)
+    return Run(
+        settings, model, start.optimiser, dataset, folder, board, start.report, start.steps, ranks
+    )
 
 
 def looking(start: Start, held_out: Index, cache: Path) -> Callable[[], Look]:

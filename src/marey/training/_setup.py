@@ -20,7 +20,7 @@ from marey.data import (
 )
 from marey.errors import UsageError
 from marey.flow import stored_method
-from marey.index import Index, hold_out
+from marey.index import Index, hold_out, require_there
 from marey.models import (
     OFF,
     POOLED_OFF_NETWORKS,
@@ -41,15 +41,12 @@ def divide(index: Index, settings: Training) -> tuple[Index, Index]:
     """Return the videos to learn from and those that choose the checkpoint.
 
     Raises:
-        UsageError: Videos are missing, all named at once.
+        UsageError: Videos are missing.
     """
     if "val" not in index.splits:
         index = hold_out(index, fraction=settings.hold_out, seed=settings.hold_out_seed)
     learn, held_out = index.only("train"), index.only("val")
-    missing = learn.missing() + held_out.missing()
-    if missing:
-        names = "\n  ".join(str(path) for path in missing)
-        raise UsageError(f"{len(missing)} videos of the index are missing:\n  {names}")
+    require_there(replace(index, entries=learn.entries + held_out.entries))
     return learn, held_out
 
 

@@ -11,6 +11,7 @@ from marey.video._decoding import DecodePass as DecodePass
 from marey.video._folder import FrameFolder as FrameFolder
 from marey.video._open import check_video as check_video
 from marey.video._open import open_video as open_video
+from marey.video._output import open_output as open_output
 from marey.video._picture import Pictures as Pictures
 from marey.video._picture import turn_of as turn_of
 from marey.video._reader import VideoReader as VideoReader

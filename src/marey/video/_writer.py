@@ -13,6 +13,7 @@ from jaxtyping import UInt8
 
 from marey.durable import complete_file
 from marey.errors import UsageError
+from marey.video._output import open_output
 
 Codec = Literal["libx264", "mpeg4"]
 
@@ -60,13 +61,15 @@ def write_video(
     if rate <= 0:
         raise UsageError(f"fps must lie between 0.001 and 10,000, got {fps}")
     container, usual = _CONTAINERS[path.suffix.lower()]
-    with complete_file(path) as temporary, temporary.open("wb") as file:
-        options = {"movflags": "+faststart"} if container == "mp4" else {}
-        with av.open(file, "w", format=container, options=options) as output:
-            codec = codec or usual
-            stream = output.add_stream(codec, rate=rate, options=_QUALITY[codec])
-            assert isinstance(stream, VideoStream)
-            _encode(output, stream, frames)
+    options = {"movflags": "+faststart"} if container == "mp4" else {}
+    with (
+        complete_file(path) as temporary,
+        open_output(temporary, container=container, options=options) as output,
+    ):
+        codec = codec or usual
+        stream = output.add_stream(codec, rate=rate, options=_QUALITY[codec])
+        assert isinstance(stream, VideoStream)
+        _encode(output, stream, frames)
 
 
 def _encode(
