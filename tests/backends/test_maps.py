@@ -1,12 +1,14 @@
 """A backbone's maps are the same by each runtime."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from telling_networks import telling_apart
 
-from marey.backends import Backend, maps_runner, runner_of
+from marey.backends import Backend, _maps, maps_runner, runner_of
+from marey.backends._openvino import Request, compiled
 from marey.models import OFF, Network, build_model
 
 SIZE = 64
@@ -22,7 +24,7 @@ def network(name: str) -> Network:
     [
         pytest.param("tsn_efficientnet_lite0", (), marks=pytest.mark.slow),
         pytest.param("off_efficientnet_lite0", (28, 14, 7), marks=pytest.mark.slow),
-        ("off_pooled_efficientnet_lite0", (7,)),
+        ("off_pooled_efficientnet_lite0", (14, 7)),
     ],
 )
 def test_maps_are_those_of_the_network(
@@ -45,6 +47,31 @@ def test_maps_are_those_of_the_network(
             torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
+def test_networks_of_one_backbone_share_its_translation_and_others_do_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[int] = []
+
+    def counted(*given: Any) -> Request:
+        made.append(1)
+        return compiled(*given)
+
+    monkeypatch.setenv("MAREY_BACKEND", "openvino")
+    monkeypatch.setattr(_maps, "compiled", counted)
+    monkeypatch.setattr(_maps, "_translated", {})
+    clips = torch.randn(1, 2, 3, SIZE, SIZE)
+    model = network("tsn_efficientnet_lite0")
+    first = maps_runner(model, levels=(), threads=1)(clips).features
+    with torch.no_grad():
+        model.head.weight.add_(1)  # What is learnt on top makes no difference.
+    torch.testing.assert_close(maps_runner(model, levels=(), threads=1)(clips).features, first)
+    assert len(made) == 1
+    with torch.no_grad():
+        model.backbone.get_parameter("stem.conv.weight").add_(1)
+    assert not maps_runner(model, levels=(), threads=1)(clips).features.equal(first)
+    assert len(made) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
 def test_a_branch_that_pools_answers_alike_by_each_runtime(backend: Backend) -> None:
@@ -54,6 +81,6 @@ def test_a_branch_that_pools_answers_alike_by_each_runtime(backend: Backend) -> 
     with torch.inference_mode():
         expected = model(clips)
     answers = runner_of(model, backend=backend, device="cpu", threads=1)(clips)
-    assert list(answers) == ["tsn", "off7_energy", "off7_direction"]
+    assert list(answers) == ["tsn", "off14", "off7_energy", "off7_direction"]
     for head, logits in answers.items():
         torch.testing.assert_close(logits, expected[head], rtol=1e-3, atol=1e-3)

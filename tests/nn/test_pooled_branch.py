@@ -1,26 +1,31 @@
-"""A pooled branch sums up the derivatives of the last map and classifies the sums."""
+"""A pooled branch classifies sums of derivatives, and places that change, of a few maps."""
 
 import pytest
 import torch
 from torch import nn
 
 from marey.nn import PooledBranch
-from marey.nn._pooled_branch import sums_of
+from marey.nn._pooled_branch import SUMS, PairsRead, places_of, sums_of
 
-CHANNELS, SNIPPETS, VIDEOS = 6, 4, 3
+CHANNELS, MIDDLE, SNIPPETS, VIDEOS = 6, 5, 4, 3
 
 
 def branch(dropout: float = 0.8) -> PooledBranch:
     torch.manual_seed(2)
-    made = PooledBranch(CHANNELS, num_classes=5, dropout=dropout)
-    for head in (made.energy, made.direction):
+    made = PooledBranch(MIDDLE, CHANNELS, num_classes=5, dropout=dropout)
+    for head in (made.words, made.energy, made.direction):
         nn.init.normal_(head.weight)
     return made
 
 
 def maps(videos: int = VIDEOS) -> dict[int, list[torch.Tensor]]:
     torch.manual_seed(1)
-    return {7: [torch.rand(videos * SNIPPETS, CHANNELS, 7, 7)]}
+    images = videos * SNIPPETS
+    unread = torch.rand(images, 2, 14, 14)
+    return {
+        14: [unread, torch.rand(images, MIDDLE, 14, 14)],
+        7: [torch.rand(images, CHANNELS, 7, 7)],
+    }
 
 
 def moving_ramp(down: int, right: int, shift: float) -> tuple[torch.Tensor, torch.Tensor]:
@@ -63,6 +68,32 @@ def test_mirrored_maps_turn_the_sum_along_x_and_leave_the_others() -> None:
     torch.testing.assert_close(turned, sign * sums, rtol=1e-4, atol=1e-5)
 
 
+def test_of_places_a_tenth_is_read_that_changes_most_how_and_what_it_shows() -> None:
+    earlier = torch.rand(2, 3, 4, 5)
+    later = earlier.clone()
+    later[0, 1, 2, 3] += 2
+    later[0, :, 0, 0] += 1
+    later[1, :, 1, 1] -= 5
+    later[1, 0, 3, 4] += 1
+    read = places_of(earlier, later)
+    assert tuple(read.shape) == (2, 6, 2)
+    change, shown = read.split(3, dim=1)
+    torch.testing.assert_close(change[0, :, 0], torch.tensor([0.0, 2.0, 0.0]))
+    torch.testing.assert_close(change[0, :, 1], torch.ones(3))
+    torch.testing.assert_close(shown[0], torch.stack([earlier[0, :, 2, 3], earlier[0, :, 0, 0]], 1))
+    torch.testing.assert_close(change[1, :, 0], torch.full((3,), -5.0))
+    torch.testing.assert_close(shown[1, :, 1], earlier[1, :, 3, 4])
+
+
+def test_what_was_read_before_is_answered_as_the_maps_are() -> None:
+    made, levels = branch().eval(), maps()
+    made.standardise(levels, snippets=SNIPPETS)
+    read = {level: [tensor] for level, tensor in made.read(levels, snippets=SNIPPETS).items()}
+    kept = made(read, snippets=SNIPPETS)
+    for head, logits in made(levels, snippets=SNIPPETS).items():
+        assert torch.equal(kept[head], logits)
+
+
 def test_a_pair_is_answered_alike_in_a_video_and_alone() -> None:
     made, levels = branch().eval(), maps()
     together = made(levels, snippets=SNIPPETS)
@@ -75,20 +106,30 @@ def test_a_pair_is_answered_alike_in_a_video_and_alone() -> None:
         torch.testing.assert_close(logits, together[head][:, 1])
 
 
-def test_sums_of_the_videos_that_it_is_scaled_by_spread_by_one() -> None:
+def test_what_is_told_of_the_videos_that_it_is_scaled_by_spreads_by_one() -> None:
     made, levels = branch().eval(), maps(videos=40)
     made.standardise(levels, snippets=SNIPPETS)
-    (all_maps,) = levels[7]
-    by_video = all_maps.unflatten(0, (-1, SNIPPETS))
-    sums = sums_of(by_video[:, :-1].flatten(0, 1), by_video[:, 1:].flatten(0, 1))
-    scaled = ((sums - made.centre) / made.spread).unflatten(0, (-1, SNIPPETS - 1)).mean(dim=1)
-    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(4 * CHANNELS), rtol=0, atol=1e-4)
-    torch.testing.assert_close(scaled.std(dim=0), torch.ones(4 * CHANNELS), rtol=1e-3, atol=0)
+    told = made._told(
+        PairsRead(
+            *(
+                one.flatten(2)[..., 0] if level == SUMS else one[..., 0]
+                for level, one in made.read(levels, snippets=SNIPPETS).items()
+            )
+        )
+    )
+    scaled = made._scaled(told).unflatten(0, (-1, SNIPPETS - 1)).mean(dim=1)
+    torch.testing.assert_close(scaled.mean(dim=0), torch.zeros(scaled.shape[1]), rtol=0, atol=1e-3)
+    sums, words = scaled[:, made.codebook.length :], scaled[:, : made.codebook.length]
+    torch.testing.assert_close(sums.std(dim=0), torch.ones(4 * CHANNELS), rtol=1e-3, atol=0)
+    assert words.square().mean().item() == pytest.approx(1, rel=1e-3)
 
 
 def test_what_is_hidden_in_training_is_hidden_in_all_pairs_of_a_video() -> None:
     made = branch(dropout=0.5).train()
-    still = {7: [torch.rand(1, CHANNELS, 7, 7).expand(SNIPPETS, -1, -1, -1)]}
+    still = {
+        level: [one[:1].expand(SNIPPETS, -1, -1, -1) for one in of_level]
+        for level, of_level in maps(videos=1).items()
+    }
     made.centre.fill_(1.0)  # Or all that is seen of a still video would be nothing.
     logits = made(still, snippets=SNIPPETS)["off7_direction"][0]
     torch.testing.assert_close(logits, logits[:1].expand_as(logits))

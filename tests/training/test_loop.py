@@ -148,21 +148,22 @@ def test_off_learns_all_three_levels_and_leaves_its_tsn_alone(
 
 
 @pytest.mark.parametrize("cached_views", [0, 2])
-def test_off_that_pools_learns_its_classifier_alone_from_sums_on_one_scale(
+def test_off_that_pools_learns_its_classifiers_alone_on_one_scale(
     runs: Any, short: Short, tmp_path: Path, tsn: Path, cached_views: int
 ) -> None:
     settings = short(model="off_tiny_pooled", init=tsn, snippets=3, frozen_stages=0)
     settings = replace(settings, cached_views=cached_views)
     outcome, _ = runs.to_the_end(settings, tmp_path / "off")
-    assert set(outcome.validation.heads) == {"tsn", "off7_energy", "off7_direction"}
+    assert set(outcome.validation.heads) == {"tsn", "off14", "off7_energy", "off7_direction"}
     learnt = load_model(outcome.model)
     assert isinstance(learnt, OFF)
-    names = {"energy.weight", "energy.bias", "direction.weight", "direction.bias"}
+    heads = ("words", "energy", "direction")
+    names = {f"{head}.{part}" for head in heads for part in ("weight", "bias")}
     assert {name for name, _ in learnt.branch.named_parameters()} == names
-    assert (learnt.branch.energy.bias != 0).any()
-    assert (learnt.branch.direction.bias != 0).any()
+    assert all((getattr(learnt.branch, head).bias != 0).any() for head in heads)
     assert (learnt.branch.centre != 0).any()
     assert (learnt.branch.spread != 1).all()
+    assert (learnt.branch.codebook.means != 0).any()
 
 
 @pytest.mark.parametrize("cached_views", [0, 1])
@@ -302,7 +303,7 @@ def test_missing_videos_are_named_together_before_anything_is_written(
 ) -> None:
     entries = [Entry(f"gone{n}.avi", "left", "train", f"{n}") for n in range(3)]
     index = Index(tmp_path, tuple(entries), films.classes)
-    with pytest.raises(UsageError, match="3 videos of the index are missing") as caught:
+    with pytest.raises(UsageError, match="3 of 3 videos are missing") as caught:
         fit(short(), index, tmp_path / "run", report=lambda *_, **__: None)
     assert all(entry.path in str(caught.value) for entry in entries)
     assert not (tmp_path / "run").exists()

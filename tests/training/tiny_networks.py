@@ -80,7 +80,7 @@ def off_tiny(
 
 def off_pooled_tiny(*, num_classes: int, modality: Any = "rgb", dropout: float = 0.8) -> OFF:
     tsn = tsn_tiny(num_classes=num_classes, modality=modality, dropout=dropout)
-    branch = PooledBranch(16, num_classes=num_classes, dropout=dropout)
+    branch = PooledBranch(8, 16, num_classes=num_classes, dropout=dropout)
     model = OFF(tsn, branch)
     model.name = OFF_POOLED_TINY
     model.keywords = dict(tsn.keywords)

@@ -2,6 +2,10 @@
 
 from ._bundled import bundled_models as bundled_models
 from ._bundled import load_named as load_named
+from ._by_name import OFF_NETWORKS as OFF_NETWORKS
+from ._by_name import POOLED_OFF_NETWORKS as POOLED_OFF_NETWORKS
+from ._by_name import TSN_NETWORKS as TSN_NETWORKS
+from ._by_name import build_model as build_model
 from ._checkpoint import load_model as load_model
 from ._checkpoint import save_checkpoint as save_checkpoint
 from ._device import choose_device as choose_device
@@ -19,11 +23,7 @@ from ._tsn import BACKBONE_CHANNELS as BACKBONE_CHANNELS
 from ._tsn import SNIPPET_CHANNELS as SNIPPET_CHANNELS
 from ._tsn import TSN as TSN
 from ._tsn import Modality as Modality
-from ._zoo import OFF_NETWORKS as OFF_NETWORKS
-from ._zoo import POOLED_OFF_NETWORKS as POOLED_OFF_NETWORKS
-from ._zoo import TSN_NETWORKS as TSN_NETWORKS
 from ._zoo import SpatialGradient as SpatialGradient
-from ._zoo import build_model as build_model
 from ._zoo import for_inference as for_inference
 from ._zoo import off_bn_inception as off_bn_inception
 from ._zoo import off_bn_inception_port as off_bn_inception_port

@@ -12,10 +12,11 @@ from torch import Tensor
 from marey.data import preprocessing_of
 from marey.errors import CheckpointError, UsageError
 
+from ._by_name import build_model
 from ._off import OFF
 from ._tensors import load_tensors_and_hash, save_tensors
 from ._tsn import TSN
-from ._zoo import build_model, channels_last
+from ._zoo import channels_last
 
 _KINDS = {
     "model": str,

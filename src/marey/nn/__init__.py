@@ -17,6 +17,7 @@ from ._off_branch import off_branch as off_branch
 from ._off_unit import Gradient as Gradient
 from ._off_unit import Gradients as Gradients
 from ._off_unit import OFFUnit as OFFUnit
+from ._pooled_branch import SUMS as SUMS
 from ._pooled_branch import PooledBranch as PooledBranch
 from ._port_branch import port_branch as port_branch
 from ._split_branch import Shares as Shares

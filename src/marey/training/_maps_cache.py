@@ -25,7 +25,7 @@ from marey.errors import CheckpointError, RefusedError, UsageError
 from marey.evaluation import clips_of, phases
 from marey.index import Entry, Index
 from marey.models import OFF, Network, load_tensors, save_tensors
-from marey.nn import Maps, PooledBranch
+from marey.nn import SUMS, Maps, PooledBranch
 from marey.ranks import ALONE, Ranks
 from marey.settings import Training
 from marey.video import holding
@@ -33,8 +33,8 @@ from marey.video import holding
 from ._validation import Look, centre_snippets
 from ._workers import batches_of
 
-# Of what is kept of a pooled branch's maps: it would read nothing else of them.
-_SUMS = "01_00"
+# Of what a pooled branch read of the maps; it would read nothing else of them.
+_SUMS = f"{SUMS:02d}_00"
 # Settings that decide what a view shows.
 _OF_A_VIEW = ("modality", "views_seed", "sampling", "pace")
 
@@ -223,7 +223,8 @@ def _as_tensors(maps: Maps, model: Network, snippets: int, *, stride: int = 1) -
     kept = {"features": maps.features.mean(dim=(2, 3), keepdim=True)}
     levels = _levels(model)
     if isinstance(model, OFF) and isinstance(model.branch, PooledBranch):
-        (kept[_SUMS],) = model.branch.sums(maps.levels, snippets=snippets, stride=stride)
+        read = model.branch.read(maps.levels, snippets=snippets, stride=stride)
+        kept |= {f"{level:02d}_00": tensor for level, tensor in read.items()}
         levels = ()
     for level in levels:
         kept |= {f"{level:02d}_{n:02d}": tensor for n, tensor in enumerate(maps.levels[level])}

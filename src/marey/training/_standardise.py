@@ -19,7 +19,7 @@ def standardise_on(dataset: SnippetDataset | MapsDataset, model: Network, *, see
     Args:
         dataset: The training clips.
         model: A network that has learnt nothing yet.
-        seed: Of the run.
+        seed: Of the choice of clips.
     """
     assert isinstance(model, OFF)
     count = _VIDEOS_OF_SUMS if isinstance(model.branch, PooledBranch) else _VIDEOS
