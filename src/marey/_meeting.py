@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 
-from torch.distributed import PrefixStore
-from torch.distributed.distributed_c10d import Store
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 _START = "start"
 _LOOK_SECONDS = 0.05

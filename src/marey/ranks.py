@@ -122,7 +122,8 @@ def together(device: str = "cpu") -> Iterator[Ranks]:
         torchruns, rank, count = next(rendezvous("env://", timeout=_MEETING))
         store = part_of_this_start(torchruns, rank, count, timeout=_MEETING)
     ranks = Ranks(rank, count)
-    with Pulse(store.clone(), rank, count) as pulse:
+    # Stubs do not know that stores can be copied.
+    with Pulse(store.clone(), rank, count) as pulse:  # type: ignore[attr-defined]
         with _naming_the_lost():
             dist.init_process_group(
                 backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE
