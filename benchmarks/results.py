@@ -1,13 +1,13 @@
-"""J-HMDB as its authors have it: every stream, three splits, three seeds, in one table.
+"""J-HMDB as its authors have it: each stream, three splits, three seeds, in one table.
 
     python benchmarks/results.py ROOT --out runs/results
 
 ROOT is the data set, with `videos` and `splits` in it. A cell is one stream, split and seed: TSN,
-OFF on top of it, and the scores of test videos and of held-out ones, which are kept in
-`benchmarks/results`. A cell's name holds a hash of its recipes, its videos and its seed, so what
-changes is trained anew and what does not is kept. Stopped at any moment, the same command goes on
-from there; with `--print` it only shows the rows whose cells are done. Epochs and weights are
-chosen on held-out training videos; test videos are looked at once, in 25 x 10 views.
+OFF on top of it, and the scores of test videos, which are kept in `benchmarks/results`. A cell's
+name holds a hash of its recipes, its videos and its seed, so what changes is trained anew and what
+does not is kept. Stopped at any moment, the same command goes on from there; with `--print` it only
+shows the rows whose cells are done. Epochs and weights are chosen on held-out training videos; test
+videos are looked at once, in 25 x 10 views.
 
 Networks of RGB learn as `marey train FOLDER` has them learn: each quarter of the training videos is
 held out in turn, and then all are learnt from. Those of motion take the recipes of an index.
@@ -44,7 +44,7 @@ from marey.evaluation import (
     save_scores,
     score_index,
 )
-from marey.index import Index, hold_out, read_index, write_index
+from marey.index import Index, read_index, write_index
 from marey.models import OFF, load_model
 from marey.nn import PooledBranch
 from marey.report._bootstrap import interval, resample
@@ -62,21 +62,17 @@ STREAMS = {
     "diff": ["jhmdb-diff-tsn-lite0", "jhmdb-diff-off-lite0"],
     "flow": ["jhmdb-flow-tsn-lite0", "jhmdb-flow-off-lite0"],
 }
-# Streams, or a single head of one, that make each row.
+# The stream, or a single head of one, that makes each row.
 ROWS = {
-    "TSN RGB": ["rgb:tsn"],
-    "OFF RGB": ["rgb"],
-    "OFF RGB, places alone": ["rgb:off14"],
-    "OFF RGB, energy alone": ["rgb:off7_energy"],
-    "OFF RGB, direction alone": ["rgb:off7_direction"],
-    "TSN difference": ["diff:tsn"],
-    "OFF difference": ["diff"],
-    "OFF RGB + OFF difference": ["rgb", "diff"],
-    "TSN flow": ["flow:tsn"],
-    "OFF flow": ["flow"],
-    "TSN RGB + TSN flow": ["rgb:tsn", "flow:tsn"],
-    "OFF RGB + OFF flow": ["rgb", "flow"],
-    "OFF RGB + OFF difference + OFF flow": ["rgb", "diff", "flow"],
+    "TSN RGB": "rgb:tsn",
+    "OFF RGB": "rgb",
+    "OFF RGB, places alone": "rgb:off14",
+    "OFF RGB, energy alone": "rgb:off7_energy",
+    "OFF RGB, direction alone": "rgb:off7_direction",
+    "TSN difference": "diff:tsn",
+    "OFF difference": "diff",
+    "TSN flow": "flow:tsn",
+    "OFF flow": "flow",
 }
 
 
@@ -94,13 +90,10 @@ class Cell:
         """Its folder."""
         return f"{self.stream}-split{self.split}-seed{self.seed}-{self.digest}"
 
-    def scores(self, part: str) -> Path:
-        """Return where its scores of a part are kept."""
-        return KEPT / self.name / f"{part}.npz"
-
-    def has(self, *parts: str) -> bool:
-        """Tell whether the scores of some parts are there."""
-        return all(self.scores(part).exists() for part in parts)
+    @property
+    def scores(self) -> Path:
+        """Where its scores are kept."""
+        return KEPT / self.name / "test.npz"
 
 
 def main() -> None:
@@ -125,25 +118,18 @@ def main() -> None:
                 run(out, [cell(out, stream, split, seed) for seed in arguments.seeds])
     print("| network | cells | top-1, % | 95 % interval | seeds |\n|---|---|---|---|---|")
     places = [(split, seed) for seed in arguments.seeds for split in arguments.splits]
-    for name, streams in ROWS.items():
-        done = [
-            place
-            for place in places
-            if all(
-                cell(out, word.partition(":")[0], *place).has("test", *["val"] * (len(streams) > 1))
-                for word in streams
-            )
-        ]
+    for name, word in ROWS.items():
+        stream = word.partition(":")[0]
+        done = [place for place in places if cell(out, stream, *place).scores.exists()]
         if done:
-            mean, low, high, spread = row(out, streams, done)
+            mean, low, high, spread = row(out, word, done)
             print(
                 f"| {name} | {len(done)} of {len(places)} | {mean:.1f} | {low:.1f} to {high:.1f} "
                 f"| ± {spread:.1f} |"
             )
     if arguments.confusions:
-        draw(
-            out, [one for one in places if cell(out, "rgb", *one).has("test")], arguments.confusions
-        )
+        done = [place for place in places if cell(out, "rgb", *place).scores.exists()]
+        draw(out, done, arguments.confusions)
 
 
 def index_of(out: Path, split: int) -> Path:
@@ -173,17 +159,14 @@ def recipe(name: str) -> Path:
 
 def run(out: Path, cells: Sequence[Cell]) -> None:
     """Train and score the cells of a split that are missing."""
-    parts = ["test", "val"] if len(STREAMS[cells[0].stream]) > 1 else ["test"]
-    cells = [one for one in cells if not one.has(*parts)]
+    cells = [one for one in cells if not one.scores.exists()]
     if not cells:
         return
     models = [loaded(trained(out, one)) for one in cells]
-    index = read_index(index_of(out, cells[0].split))
+    videos = read_index(index_of(out, cells[0].split)).only("test")
     for together in [models] if alike(models) else [[model] for model in models]:
         mine = [one for one, model in zip(cells, models, strict=True) if model in together]
-        for part in parts:
-            if not all(one.has(part) for one in mine):
-                score(out, mine, together, part, index)
+        score(out, mine, together, videos)
 
 
 def trained(out: Path, one: Cell) -> Path:
@@ -262,24 +245,20 @@ def beside(heads: Sequence[nn.Linear]) -> nn.Linear:
     return joined
 
 
-def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], part: str, index: Index) -> None:
-    """Score the videos of a split with networks that look together, and keep what each says."""
-    if part == "val":
-        saved = models[0].recipe
-        index = hold_out(index, fraction=saved["hold_out"], seed=saved["hold_out_seed"])
-    videos = index.only(part)
+def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], videos: Index) -> None:
+    """Score test videos with networks that look together, and keep what each says."""
     classes = videos.classes
     others = [f"{name} {number}" for number in range(1, len(models)) for name in classes]
     videos = replace(videos, classes=(*classes, *others))
     source = (
         flow_source(folder=out / "flow", on_the_fly=False) if cells[0].stream == "flow" else None
     )
-    unfinished = out / f"{cells[0].name}-{part}.unfinished"
+    unfinished = out / f"{cells[0].name}-test.unfinished"
     scores, failures = score_index(
         runner_of(side_by_side(models), threads=1),
         videos,
         views=Views(),
-        meta={"cells": [one.name for one in cells], "part": part},
+        meta={"cells": [one.name for one in cells], "part": "test"},
         unfinished=unfinished,
         source=source,
     )
@@ -290,7 +269,7 @@ def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], part: str, in
             "model": model.name,
             "modality": model.modality,
             "weights_sha256": model.sha256,
-            "split": f"J-HMDB {one.split} {part}",
+            "split": f"J-HMDB {one.split} test",
             "seed": one.seed,
             "views": scores.meta["views"],
             "fusion": dict(model.fusion),
@@ -302,14 +281,12 @@ def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], part: str, in
             heads={name: logits[:, share].copy() for name, logits in scores.heads.items()},
             meta=meta,
         )
-        one.scores(part).parent.mkdir(parents=True, exist_ok=True)
-        save_scores(mine, one.scores(part))
+        one.scores.parent.mkdir(parents=True, exist_ok=True)
+        save_scores(mine, one.scores)
     discard(unfinished)
 
 
-def row(
-    out: Path, streams: list[str], places: list[tuple[int, int]]
-) -> tuple[float, float, float, float]:
+def row(out: Path, word: str, places: list[tuple[int, int]]) -> tuple[float, float, float, float]:
     """Return the mean top-1 of cells, in per cent, its interval over recordings, and over seeds.
 
     Videos are tested in several splits, and clips of one recording are alike, so recordings are
@@ -320,7 +297,7 @@ def row(
     groups: dict[str, str] = {}
     outcomes: list[dict[str, bool]] = []
     for place in places:
-        videos, truth, fused = answers(out, streams, *place)
+        videos, truth, fused = answers(out, word, *place)
         labels |= dict(zip(videos, truth, strict=True))
         right = fused.argmax(axis=1) == truth
         outcomes.append(dict(zip(videos, right.tolist(), strict=True)))
@@ -344,28 +321,13 @@ def row(
 
 
 def answers(
-    out: Path, streams: list[str], split: int, seed: int
+    out: Path, word: str, split: int, seed: int
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Return the test videos of a cell, their labels and what streams say together."""
-    cells = [(cell(out, word.partition(":")[0], split, seed), word) for word in streams]
-    if len(cells) == 1:
-        one, word = cells[0]
-        scores = load_scores(one.scores("test"))
-        head = word.partition(":")[2]
-        fused = scores.heads[head] if head else fuse_heads(scores.heads, scores.meta["fusion"])
-        return scores.videos, scores.labels, fused
-
-    def words(part: str) -> list[str]:
-        return [f"{one.scores(part)}{''.join(word.partition(':')[1:])}" for one, word in cells]
-
-    about = hashlib.sha256(" ".join(words("test")).encode()).hexdigest()[:12]
-    fused_file = out / "fused" / f"{about}.npz"
-    if not fused_file.exists():
-        fused_file.parent.mkdir(parents=True, exist_ok=True)
-        held = ("--held-out", *words("val"))
-        marey("fuse", *words("test"), *held, "--out", fused_file, "--quiet")
-    scores = load_scores(fused_file)
-    return scores.videos, scores.labels, scores.heads["fused"]
+    """Return the test videos of a cell, their labels and what a stream or a head says."""
+    stream, _, head = word.partition(":")
+    scores = load_scores(cell(out, stream, split, seed).scores)
+    fused = scores.heads[head] if head else fuse_heads(scores.heads, scores.meta["fusion"])
+    return scores.videos, scores.labels, fused
 
 
 def draw(out: Path, places: list[tuple[int, int]], path: Path) -> None:
@@ -373,7 +335,7 @@ def draw(out: Path, places: list[tuple[int, int]], path: Path) -> None:
     classes = read_index(index_of(out, places[0][0])).classes
     counts = np.zeros((len(classes), len(classes)))
     for place in places:
-        _, truth, fused = answers(out, ["rgb"], *place)
+        _, truth, fused = answers(out, "rgb", *place)
         np.add.at(counts, (truth, fused.argmax(axis=1)), 1)
     shares = 100 * counts / counts.sum(axis=1, keepdims=True)
     figure = Figure(figsize=(9, 8), layout="constrained")

@@ -9,9 +9,12 @@ import torch
 from torch.testing import assert_close
 from torch.utils.data import default_collate
 
+from marey.backends import _maps
+from marey.backends._openvino import Request, compiled
 from marey.data import Key, Videos, floats_of
 from marey.errors import CheckpointError
 from marey.index import Index
+from marey.models import load_tensors
 from marey.settings import Training
 from marey.training._maps_cache import (
     MapsDataset,
@@ -192,3 +195,31 @@ def test_validation_on_kept_maps_says_what_validation_on_videos_says(
     assert len(files) == len(cache.held_out.entries)
     kept(cache.held_out.entries[0])
     assert files_in(cache.folder) == files
+
+
+def test_kept_maps_are_made_by_the_runtime_that_is_quickest_and_are_the_same(
+    runs: Any, short: Short, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[str] = []
+
+    def counted(*given: Any) -> Request:
+        made.append("once")
+        return compiled(*given)
+
+    monkeypatch.setattr(_maps, "compiled", counted)
+    monkeypatch.setattr(_maps, "_translated", {})
+    settings = short(frozen_stages=-1, cached_views=2, epochs=1)
+    kept = []
+    for backend in ("openvino", "torch"):
+        monkeypatch.setenv("MAREY_BACKEND", backend)
+        out = tmp_path / backend
+        runs.to_the_end(settings, out)
+        kept.append(
+            {file.relative_to(out): load_tensors(file)[0] for file in files_in(out / "cache")}
+        )
+    assert made == ["once"]  # For what is learnt from and what is held out, and never by PyTorch.
+    ours, theirs = kept
+    assert ours
+    assert set(ours) == set(theirs)
+    for name, tensors in ours.items():
+        assert_close(tensors["features"], theirs[name]["features"], rtol=1e-2, atol=1e-2)
