@@ -1,16 +1,17 @@
-"""J-HMDB as its authors have it: each stream, three splits, three seeds, in one table.
+"""J-HMDB as its authors have it: streams alone and together, three splits, three seeds.
 
     python benchmarks/results.py ROOT --out runs/results
 
 ROOT is the data set, with `videos` and `splits` in it. A cell is one stream, split and seed: TSN,
-OFF on top of it, and the scores of test videos, which are kept in `benchmarks/results`. A cell's
-name holds a hash of its recipes, its videos and its seed, so what changes is trained anew and what
-does not is kept. Stopped at any moment, the same command goes on from there; with `--print` it only
-shows the rows whose cells are done. Epochs and weights are chosen on held-out training videos; test
-videos are looked at once, in 25 x 10 views.
+OFF on top of it, and the scores of test videos and of held-out training videos, which are kept in
+`benchmarks/results`. A cell's name holds a hash of its recipe, its videos and its seed, so what
+changes is trained anew and what does not is kept. Stopped at any moment, the same command goes on
+from there; with `--print` it only shows the rows whose cells are done.
 
-Networks of RGB learn as `marey train FOLDER` has them learn: each quarter of the training videos is
-held out in turn, and then all are learnt from. Those of motion take the recipes of an index.
+Networks learn as `marey train FOLDER` has them learn: each quarter of the training videos is held
+out in turn, which chooses passes and weights, and then all are learnt from. Of several streams,
+what their heads said of training videos while these were held out gives every head its weight. Test
+videos are looked at once, in 25 x 10 views.
 
 Networks of one split whose backbone is the same, because it stayed as it was, look at the test
 videos together: their classifiers lie side by side in one, which answers as each alone does.
@@ -39,6 +40,7 @@ from marey.evaluation import (
     Scores,
     Views,
     discard,
+    fit_head_weights,
     fuse_heads,
     load_scores,
     save_scores,
@@ -49,30 +51,29 @@ from marey.models import OFF, load_model
 from marey.nn import PooledBranch
 from marey.report._bootstrap import interval, resample
 from marey.settings import Optimisation, Training
-from marey.training import Clips, fit_clips
+from marey.training import Clips, Learnt, fit_clips
 
 RESAMPLES = 2000
 FRAMES = 36  # Of a video of middling length; they have 15 to 40.
 CLASSIFIERS = ("words", "energy", "direction")
 WORST = 8
 KEPT = Path(__file__).parent / "results"
-# RGB first: it is cheapest, its backbone looks once, and the other rows build on it.
-STREAMS = {
-    "rgb": ["jhmdb-lite0"],
-    "diff": ["jhmdb-diff-tsn-lite0", "jhmdb-diff-off-lite0"],
-    "flow": ["jhmdb-flow-tsn-lite0", "jhmdb-flow-off-lite0"],
-}
-# The stream, or a single head of one, that makes each row.
+STREAMS = {"rgb": "jhmdb-lite0", "diff": "jhmdb-diff-lite0", "flow": "jhmdb-flow-lite0"}
+# The streams, or single heads of them, that make each row.
 ROWS = {
-    "TSN RGB": "rgb:tsn",
-    "OFF RGB": "rgb",
-    "OFF RGB, places alone": "rgb:off14",
-    "OFF RGB, energy alone": "rgb:off7_energy",
-    "OFF RGB, direction alone": "rgb:off7_direction",
-    "TSN difference": "diff:tsn",
-    "OFF difference": "diff",
-    "TSN flow": "flow:tsn",
-    "OFF flow": "flow",
+    "TSN RGB": ["rgb:tsn"],
+    "OFF RGB": ["rgb"],
+    "OFF RGB, places alone": ["rgb:off14"],
+    "OFF RGB, energy alone": ["rgb:off7_energy"],
+    "OFF RGB, direction alone": ["rgb:off7_direction"],
+    "TSN difference": ["diff:tsn"],
+    "OFF difference": ["diff"],
+    "TSN flow": ["flow:tsn"],
+    "OFF flow": ["flow"],
+    "TSN RGB + TSN flow: two streams": ["rgb:tsn", "flow:tsn"],
+    "OFF RGB + OFF difference: no flow": ["rgb", "diff"],
+    "OFF RGB + OFF flow": ["rgb", "flow"],
+    "OFF RGB + OFF difference + OFF flow": ["rgb", "diff", "flow"],
 }
 
 
@@ -92,8 +93,18 @@ class Cell:
 
     @property
     def scores(self) -> Path:
-        """Where its scores are kept."""
+        """Where its scores of test videos are kept."""
         return KEPT / self.name / "test.npz"
+
+    @property
+    def held_out(self) -> Path:
+        """Where what its heads said of held-out training videos is kept."""
+        return KEPT / self.name / "held-out.npz"
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.scores.exists() and self.held_out.exists()
 
 
 def main() -> None:
@@ -118,17 +129,16 @@ def main() -> None:
                 run(out, [cell(out, stream, split, seed) for seed in arguments.seeds])
     print("| network | cells | top-1, % | 95 % interval | seeds |\n|---|---|---|---|---|")
     places = [(split, seed) for seed in arguments.seeds for split in arguments.splits]
-    for name, word in ROWS.items():
-        stream = word.partition(":")[0]
-        done = [place for place in places if cell(out, stream, *place).scores.exists()]
+    for name, words in ROWS.items():
+        done = [place for place in places if all(of(out, word, *place).is_done for word in words)]
         if done:
-            mean, low, high, spread = row(out, word, done)
+            mean, low, high, spread = row(out, words, done)
             print(
                 f"| {name} | {len(done)} of {len(places)} | {mean:.1f} | {low:.1f} to {high:.1f} "
                 f"| ± {spread:.1f} |"
             )
     if arguments.confusions:
-        done = [place for place in places if cell(out, "rgb", *place).scores.exists()]
+        done = [place for place in places if cell(out, "rgb", *place).is_done]
         draw(out, done, arguments.confusions)
 
 
@@ -142,9 +152,13 @@ def cell(out: Path, stream: str, split: int, seed: int) -> Cell:
     digest = hashlib.sha256(str(seed).encode())
     for entry in sorted(read_index(index_of(out, split)).entries, key=lambda entry: entry.path):
         digest.update(f"\n{plain(entry.path)} {entry.label} {entry.split} {entry.group}".encode())
-    for name in STREAMS[stream]:
-        digest.update(recipe(name).read_bytes())
+    digest.update(recipe(STREAMS[stream]).read_bytes())
     return Cell(stream, split, seed, digest.hexdigest()[:12])
+
+
+def of(out: Path, word: str, split: int, seed: int) -> Cell:
+    """Return the cell of a stream, or of a head of it."""
+    return cell(out, word.partition(":")[0], split, seed)
 
 
 def plain(path: str) -> str:
@@ -159,38 +173,28 @@ def recipe(name: str) -> Path:
 
 def run(out: Path, cells: Sequence[Cell]) -> None:
     """Train and score the cells of a split that are missing."""
+    cells = [one for one in cells if not one.is_done]
+    learnt = {one: trained(out, one) for one in cells}
+    for one in cells:
+        one.held_out.parent.mkdir(parents=True, exist_ok=True)
+        keep_held_out(one, load_scores(learnt[one].heads))
     cells = [one for one in cells if not one.scores.exists()]
     if not cells:
         return
-    models = [loaded(trained(out, one)) for one in cells]
+    models = [loaded(learnt[one].model) for one in cells]
     videos = read_index(index_of(out, cells[0].split)).only("test")
     for together in [models] if alike(models) else [[model] for model in models]:
         mine = [one for one, model in zip(cells, models, strict=True) if model in together]
         score(out, mine, together, videos)
 
 
-def trained(out: Path, one: Cell) -> Path:
-    """Train the networks of a cell, or what is missing of them."""
-    if len(STREAMS[one.stream]) == 1:
-        return in_turn(out, one)
-    index, folder = index_of(out, one.split), out / one.name
-    where: list[object] = []
-    if one.stream == "flow":
-        where = ["--flow", out / "flow"]
-        marey("flow", index, "--method", "tvl1", "--out", out / "flow", "--quiet")
-    common = [*where, "--seed", one.seed, "--cache", out / "cache", "--quiet"]
-    tsn, off = folder / "tsn", folder / "off"
-    of_tsn, of_off = map(recipe, STREAMS[one.stream])
-    marey("train", index, "--recipe", of_tsn, "--out", tsn, *common)
-    start = ["--init", tsn / "model.safetensors"]
-    marey("train", index, "--recipe", of_off, *start, "--out", off, *common)
-    return off / "model.safetensors"
-
-
-def in_turn(out: Path, one: Cell) -> Path:
-    """Train a network as those of a folder of clips are, each quarter held out in turn."""
-    table = tomllib.loads(recipe(*STREAMS[one.stream]).read_text())["train"]
+def trained(out: Path, one: Cell) -> Learnt:
+    """Train the networks of a cell as those of a folder of clips, each quarter held out in turn."""
+    table = tomllib.loads(recipe(STREAMS[one.stream]).read_text())["train"]
     table["optim"] = Optimisation(**table["optim"])
+    if one.stream == "flow":
+        index, table["flow"] = index_of(out, one.split), out / "flow"
+        marey("flow", index, "--method", "tvl1", "--out", table["flow"], "--quiet")
     listed = out / f"jhmdb-train{one.split}.csv"
     if not listed.exists():
         write_index(read_index(index_of(out, one.split)).only("train"), listed)
@@ -204,7 +208,14 @@ def in_turn(out: Path, one: Cell) -> Path:
             print(f"{one.name}: {event}", file=sys.stderr, flush=True)
 
     settings = Training(**table, seed=one.seed)
-    return fit_clips(settings, clips, out / one.name, tell=tell, cache=out / "cache").model
+    return fit_clips(settings, clips, out / one.name, tell=tell, cache=out / "cache")
+
+
+def keep_held_out(one: Cell, said: Scores) -> None:
+    """Keep what the heads of a cell said of training videos while these were held out."""
+    meta = {name: said.meta[name] for name in ("model", "modality", "views", "weights_sha256")}
+    meta |= {"split": f"J-HMDB {one.split} train, held out", "seed": one.seed}
+    save_scores(replace(said, videos=tuple(map(plain, said.videos)), meta=meta), one.held_out)
 
 
 def loaded(path: Path) -> OFF:
@@ -281,12 +292,13 @@ def score(out: Path, cells: Sequence[Cell], models: Sequence[OFF], videos: Index
             heads={name: logits[:, share].copy() for name, logits in scores.heads.items()},
             meta=meta,
         )
-        one.scores.parent.mkdir(parents=True, exist_ok=True)
         save_scores(mine, one.scores)
     discard(unfinished)
 
 
-def row(out: Path, word: str, places: list[tuple[int, int]]) -> tuple[float, float, float, float]:
+def row(
+    out: Path, words: list[str], places: list[tuple[int, int]]
+) -> tuple[float, float, float, float]:
     """Return the mean top-1 of cells, in per cent, its interval over recordings, and over seeds.
 
     Videos are tested in several splits, and clips of one recording are alike, so recordings are
@@ -297,7 +309,7 @@ def row(out: Path, word: str, places: list[tuple[int, int]]) -> tuple[float, flo
     groups: dict[str, str] = {}
     outcomes: list[dict[str, bool]] = []
     for place in places:
-        videos, truth, fused = answers(out, word, *place)
+        videos, truth, fused = answers(out, words, *place)
         labels |= dict(zip(videos, truth, strict=True))
         right = fused.argmax(axis=1) == truth
         outcomes.append(dict(zip(videos, right.tolist(), strict=True)))
@@ -321,13 +333,34 @@ def row(out: Path, word: str, places: list[tuple[int, int]]) -> tuple[float, flo
 
 
 def answers(
-    out: Path, word: str, split: int, seed: int
+    out: Path, words: list[str], split: int, seed: int
 ) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Return the test videos of a cell, their labels and what a stream or a head says."""
-    stream, _, head = word.partition(":")
-    scores = load_scores(cell(out, stream, split, seed).scores)
-    fused = scores.heads[head] if head else fuse_heads(scores.heads, scores.meta["fusion"])
-    return scores.videos, scores.labels, fused
+    """Return the test videos of a cell, their labels and what streams or heads say together."""
+    cells = {word: of(out, word, split, seed) for word in words}
+    first = load_scores(cells[words[0]].scores)
+    if len(words) == 1:
+        head = words[0].partition(":")[2]
+        fused = first.heads[head] if head else fuse_heads(first.heads, first.meta["fusion"])
+        return first.videos, first.labels, fused
+    held = load_scores(cells[words[0]].held_out)
+    weights = fit_head_weights(
+        heads_of({word: load_scores(one.held_out) for word, one in cells.items()}, held),
+        held.labels,
+    )
+    tested = {word: load_scores(one.scores) for word, one in cells.items()}
+    return first.videos, first.labels, fuse_heads(heads_of(tested, first), weights)
+
+
+def heads_of(scores: dict[str, Scores], like: Scores) -> dict[str, np.ndarray]:
+    """Return all heads, or the one that a word names, of scores of the same videos."""
+    found = {}
+    for word, one in scores.items():
+        assert one.videos == like.videos
+        assert np.array_equal(one.labels, like.labels)
+        stream, _, head = word.partition(":")
+        names = [head] if head else list(one.heads)
+        found |= {f"{stream}:{name}": one.heads[name] for name in names}
+    return found
 
 
 def draw(out: Path, places: list[tuple[int, int]], path: Path) -> None:
@@ -335,7 +368,7 @@ def draw(out: Path, places: list[tuple[int, int]], path: Path) -> None:
     classes = read_index(index_of(out, places[0][0])).classes
     counts = np.zeros((len(classes), len(classes)))
     for place in places:
-        _, truth, fused = answers(out, "rgb", *place)
+        _, truth, fused = answers(out, ["rgb"], *place)
         np.add.at(counts, (truth, fused.argmax(axis=1)), 1)
     shares = 100 * counts / counts.sum(axis=1, keepdims=True)
     figure = Figure(figsize=(9, 8), layout="constrained")

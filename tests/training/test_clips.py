@@ -10,7 +10,7 @@ import pytest
 from tiny_networks import OFF_TINY, TSN_TINY, off_tiny, tsn_tiny
 
 from marey.errors import UsageError
-from marey.evaluation import load_scores
+from marey.evaluation import fit_head_weights, load_scores
 from marey.index import Entry, Index, read_index
 from marey.models import OFF_NETWORKS, TSN_NETWORKS, load_model
 from marey.settings import Optimisation, Training
@@ -101,6 +101,17 @@ def test_every_clip_is_answered_once_and_the_network_knows_the_classes(finished:
     assert network.recipe["best_epoch"] == scores.meta["passes"]
 
 
+def test_what_the_heads_said_while_clips_were_held_out_is_what_their_weights_come_from(
+    finished: Path,
+) -> None:
+    network = load_model(finished / "whole" / "model.safetensors")
+    said = load_scores(finished / "whole" / "held-out-heads.npz")
+    together = load_scores(finished / "whole" / "held-out.npz")
+    assert (said.videos, said.classes) == (together.videos, together.classes)
+    assert fit_head_weights(said.heads, said.labels) == network.fusion
+    assert said.meta["weights_sha256"] == network.sha256
+
+
 def test_no_run_learns_from_the_clips_that_it_is_judged_by(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,7 +161,8 @@ def test_what_is_finished_is_not_done_again(place: Path) -> None:
     whole = place / "whole"
     assert [run.name for run in fit(place, "whole", Told()).runs] == ["part-1-off", "part-2-off"]
     discard_runs(whole)
-    names = {"checked.jsonl", "held-out.npz", "index.csv", "model.safetensors", "settings.json"}
+    names = {"checked.jsonl", "held-out-heads.npz", "held-out.npz", "index.csv"}
+    names |= {"model.safetensors", "settings.json"}
     assert {path.name for path in whole.iterdir()} == names
     data = (whole / "model.safetensors").read_bytes()
     told = Told()

@@ -7,6 +7,7 @@ them. The network that is kept then learns from all, with what all the folds cho
 """
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,11 @@ class Learnt:
     tells of `passes`, the epochs that OFF took, and `folds`, 0 for clips of a split of their own.
     """
 
+    heads: Path
+    """What each head said of the clips learnt from while they were held out: what the network's
+    weights were found on, and weights of several networks can be.
+    """
+
     runs: tuple[Path, ...]
     """Folders of the runs on the way, as long as `discard_runs` has not removed them."""
 
@@ -60,8 +66,8 @@ def fit_clips(
         settings: Of both runs, but for the network and where it starts; `hold_out` is the share
             of a fold, and `pace` at most what it says.
         clips: The clips.
-        out: Folder for the network, `model.safetensors`, and what it says of the clips,
-            `held-out.npz`.
+        out: Folder for the network, `model.safetensors`, what it says of the clips,
+            `held-out.npz`, and what its heads say, `held-out-heads.npz`.
         tell: Is told how it goes.
         cache: Folder of a frozen backbone's maps, which are removed at the end unless given.
 
@@ -75,7 +81,12 @@ def fit_clips(
     folds = fold_numbers(learn, share=settings.hold_out, seed=settings.hold_out_seed)
     about = {**plain(settings), "clips": clips.index.fingerprint}
     RunFolder(out, about, may_change=WITHOUT_EFFECT)
-    learnt = Learnt(model=out / "model.safetensors", scores=out / "held-out.npz", runs=_runs(out))
+    learnt = Learnt(
+        model=out / "model.safetensors",
+        scores=out / "held-out.npz",
+        heads=out / "held-out-heads.npz",
+        runs=_runs(out),
+    )
     with alone_in(out):
         if not _is_done(learnt):
             _learn(settings, clips, learnt, folds, tell=tell, cache=cache)
@@ -109,16 +120,17 @@ def _learn(
     model = go.all("all", learn, passes, weights)
     with complete_file(learnt.model) as temporary:
         shutil.copyfile(model, temporary)
-    meta = _meta(off_name, settings, clips, passes)
+    network = load_model(model)
+    meta = _meta(off_name, settings, clips, passes) | {"folds": max(folds) + 1}
+    signed = {"weights_sha256": network.sha256}
+    save_scores(_scores(clips, learn, answers[passes], meta | signed), learnt.heads)
     if judges is None:
         fused = cross_fitted(answers, labels, np.array(folds))
-        meta |= {"folds": max(folds) + 1}
     else:
-        network = load_model(model)
         look = looking_at_videos(network, judges, source_of(settings))
         fused = np.stack([fuse_heads(look(entry), weights) for entry in judges.entries])
-        meta |= {"folds": 0, "weights_sha256": network.sha256}
-    save_scores(_scores(clips, judges or learn, fused, meta), learnt.scores)
+        meta |= {"folds": 0} | signed
+    save_scores(_scores(clips, judges or learn, {"network": fused}, meta), learnt.scores)
 
 
 def discard_runs(out: Path) -> None:
@@ -151,6 +163,7 @@ def _is_done(learnt: Learnt) -> bool:
     """Tell whether there is nothing left to do but to report."""
     try:
         load_scores(learnt.scores)
+        load_scores(learnt.heads)
         load_tensors(learnt.model)
     except MareyError:
         return False
@@ -169,7 +182,10 @@ def _meta(off_name: str, settings: Training, clips: Clips, passes: int) -> dict[
 
 
 def _scores(
-    clips: Clips, judged: Index, fused: Float32[np.ndarray, "N Y"], meta: dict[str, Any]
+    clips: Clips,
+    judged: Index,
+    heads: Mapping[str, Float32[np.ndarray, "N Y"]],
+    meta: dict[str, Any],
 ) -> Scores:
     """Return answers by the paths that the index beside them has."""
     paths = {
@@ -180,7 +196,7 @@ def _scores(
         videos=tuple(paths[entry.path] for entry in judged.entries),
         labels=np.array(judged.labels, dtype=np.int64),
         classes=judged.classes,
-        heads={"network": fused},
+        heads=dict(heads),
         meta=meta,
     )
 
