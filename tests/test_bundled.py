@@ -19,7 +19,7 @@ def test_the_bundled_network_is_small_and_tells_what_it_is() -> None:
     assert path.with_suffix(".md").exists()
     model = marey.load_model(path)
     assert len(model.classes) == 21
-    assert set(model.fusion) == {"tsn", "off7", "off14"}
+    assert set(model.fusion) == {"tsn", "off14", "off7_energy", "off7_direction"}
     assert model.recipe["accuracy"]
 
 

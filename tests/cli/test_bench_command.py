@@ -282,7 +282,7 @@ def test_a_comparison_is_one_document_too(
     [
         ((), "off_bn_inception"),
         (LITE, "off_efficientnet_lite0"),
-        (("--model", "off-lite0-jhmdb"), "off_efficientnet_lite0"),
+        (("--model", "off-lite0-jhmdb"), "off_pooled_efficientnet_lite0"),
     ],
 )
 def test_the_originals_network_is_compared_unless_another_is_named(

@@ -16,6 +16,7 @@ from marey.models import (
     build_model,
     for_inference,
     load_imagenet,
+    load_imagenet_for_flow,
     off_efficientnet_lite0,
     tsn_bn_inception,
     tsn_efficientnet_lite0,
@@ -275,6 +276,19 @@ def test_imagenet_weights_fill_the_backbone(modality: str) -> None:
         for channel in range(10):
             torch.testing.assert_close(weight[:, channel], expected.mean(dim=1))
     assert model.backbone.head.bn.running_var.std() > 0
+
+
+def test_a_backbone_that_stays_as_it_is_sees_flow_as_colours() -> None:
+    colour, model = (tsn_efficientnet_lite0(num_classes=2, modality=m) for m in ("rgb", "flow"))
+    load_imagenet(colour.backbone)
+    load_imagenet_for_flow(model.backbone)
+    x, y = torch.randn(2, 5, 32, 32)
+    flow = torch.stack([x, y], dim=1).flatten(0, 1)
+    picture = torch.stack([x.sum(0), (x + y).sum(0) / 2, y.sum(0)])
+    with torch.inference_mode():
+        seen = model.backbone.stem.conv(flow[None])
+        expected = colour.backbone.stem.conv(picture[None])
+    torch.testing.assert_close(seen, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_imagenet_weights_are_for_one_family_of_backbones() -> None:

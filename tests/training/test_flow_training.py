@@ -1,16 +1,20 @@
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from tiny_networks import OFF_TINY
 
 from marey.errors import UsageError, VideoError
 from marey.extraction import Extraction, extract
 from marey.index import Index
-from marey.models import load_model
+from marey.models import build_model, load_imagenet, load_imagenet_for_flow, load_model
+from marey.nn import Backbone
 from marey.settings import Training
+from marey.training._setup import build_network
 
 
 @pytest.fixture(scope="module")
@@ -106,3 +110,17 @@ def test_off_is_refused_flow_that_its_tsn_does_not_know(
     settings = short(model=OFF_TINY, modality="flow", flow=other, init=tsn.model, snippets=2)
     with pytest.raises(UsageError, match="learnt from flow by dis, and the run's is by farneback"):
         runs.to_the_end(settings, tmp_path / "off")
+
+
+@pytest.mark.parametrize(
+    ("frozen_stages", "load"), [(-1, load_imagenet_for_flow), (0, load_imagenet)]
+)
+def test_flow_begins_as_colours_where_nothing_can_be_learnt_of_it_later(
+    frozen_stages: int, load: Callable[[Backbone], None]
+) -> None:
+    model = "tsn_efficientnet_lite0"
+    settings = Training(model=model, modality="flow", on_the_fly=True, frozen_stages=frozen_stages)
+    begun = build_network(settings, ("run", "walk"))
+    expected = build_model(model, num_classes=2, modality="flow")
+    load(expected.backbone)
+    assert torch.equal(begun.backbone.stem.conv.weight, expected.backbone.stem.conv.weight)

@@ -11,6 +11,7 @@ from ._checkpoint import save_checkpoint as save_checkpoint
 from ._device import choose_device as choose_device
 from ._initial_weights import averaged_over_colours as averaged_over_colours
 from ._initial_weights import load_imagenet as load_imagenet
+from ._initial_weights import load_imagenet_for_flow as load_imagenet_for_flow
 from ._initial_weights import start_from_rgb as start_from_rgb
 from ._off import OFF as OFF
 from ._off import Network as Network

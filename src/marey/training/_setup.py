@@ -28,6 +28,7 @@ from marey.models import (
     Network,
     build_model,
     load_imagenet,
+    load_imagenet_for_flow,
     load_model,
     start_from_rgb,
 )
@@ -76,13 +77,15 @@ def build_network(settings: Training, classes: tuple[str, ...]) -> Network:
         model.freeze_backbone()
         return model
     usual = model.preprocessing
+    stages = len(model.backbone.stages())
+    all_stay = settings.frozen_stages == -1 or settings.frozen_stages >= stages
     if settings.init is not None:
         usual = _start_from(model, settings.init, classes)
     elif settings.model == "tsn_efficientnet_lite0":
-        load_imagenet(model.backbone)
+        load = load_imagenet_for_flow if all_stay and model.modality == "flow" else load_imagenet
+        load(model.backbone)
     model.preprocessing = _preprocessing(settings, usual)
-    stages = len(model.backbone.stages())
-    if settings.frozen_stages == -1 or settings.frozen_stages >= stages:
+    if all_stay:
         model.freeze_stages(stages)
         return model
     model.freeze_stages(settings.frozen_stages)
