@@ -1,4 +1,4 @@
-"""Cells of `results.py`: what is kept of a stream, split and seed, and what streams say together."""
+"""Cells of `results.py`: what is kept of a stream, split and seed, and what streams say as one."""
 
 import hashlib
 from dataclasses import dataclass
