@@ -57,7 +57,7 @@ class _Recorder:
 def int8_graph(
     graph: "onnx.ModelProto", runner: Runner, clips: Iterable[Shaped[Tensor, "K C H W"]]
 ) -> "onnx.ModelProto":
-    """Return a graph whose convolutions and sums are of 8-bit integers.
+    """Return a graph whose convolutions, and the sums between them, are of 8-bit integers.
 
     Kernels have a scale for each channel; maps a range each, the widest that the clips show.
 
@@ -91,6 +91,7 @@ def int8_graph(
         plain, prepared, answer = (Path(folder) / name for name in ("plain", "prepared", "int8"))
         plain.write_bytes(graph.SerializeToString())
         quantization.quant_pre_process(plain, prepared, skip_symbolic_shape=True)
+        stay = _stay(onnx.load_model(prepared))
         quantization.quantize_static(
             prepared,
             answer,
@@ -100,10 +101,38 @@ def int8_graph(
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             op_types_to_quantize=_QUANTISED,
+            nodes_to_exclude=stay,
+            # Processors without VNNI add up products in 16 bits, which kernels of 8 overflow.
+            reduce_range=True,
         )
         made = onnx.load_model(answer)
     describe(made, replace(graph_facts(graph), precision="int8"))
     return made
+
+
+def _stay(graph: "onnx.ModelProto") -> list[str]:
+    """Return the nodes that stay as they are, which are few of the operations.
+
+    They are the first convolution, those that no convolution comes after, and those that make what
+    such nodes read. The first convolution tells colours apart more finely than 8
+    bits do. Differences of maps, squares of them and likely words, which OFF that is pooled reads,
+    are small beside the maps, and 8 bits do not hold them.
+    """
+    nodes = graph.graph.node
+    made_by = {name: node for node in nodes for name in node.output}
+    convolutions = [node for node in nodes if node.op_type == "Conv"]
+    leads = {node.name for node in convolutions}
+    wanted = list(convolutions)
+    while wanted:
+        for name in wanted.pop().input:
+            node = made_by.get(name)
+            if node is not None and node.name not in leads:
+                leads.add(node.name)
+                wanted.append(node)
+    after = [node for node in nodes if node.name not in leads]
+    stay = {node.name for node in [*convolutions[:1], *after]}
+    stay |= {made_by[name].name for node in after for name in node.input if name in made_by}
+    return [node.name for node in nodes if node.name in stay]
 
 
 def _as_shown(
