@@ -121,12 +121,15 @@ def answers(
         head = words[0].partition(":")[2]
         fused = first.heads[head] if head else fuse_heads(first.heads, first.meta["fusion"])
         return first.videos, first.labels, fused
-    held = load_scores(cells[words[0]].held_out)
-    weights = fit_head_weights(
-        heads_of({word: load_scores(one.held_out) for word, one in cells.items()}, held),
-        held.labels,
-    )
     tested = {word: load_scores(one.scores) for word, one in cells.items()}
+    held = {word: load_scores(one.held_out) for word, one in cells.items()}
+    signed = [
+        {word: one.meta.get("weights_sha256") for word, one in scores.items()}
+        for scores in (tested, held)
+    ]
+    assert signed[0] == signed[1], "what was held out is of other networks"
+    like = held[words[0]]
+    weights = fit_head_weights(heads_of(held, like), like.labels)
     return first.videos, first.labels, fuse_heads(heads_of(tested, first), weights)
 
 

@@ -114,9 +114,9 @@ def _stay(graph: "onnx.ModelProto") -> list[str]:
     """Return the nodes that stay as they are, which are few of the operations.
 
     They are the first convolution, those that no convolution comes after, and those that make what
-    such nodes read. The first convolution tells colours apart more finely than 8
-    bits do. Differences of maps, squares of them and likely words, which OFF that is pooled reads,
-    are small beside the maps, and 8 bits do not hold them.
+    such nodes read. The first convolution is a thirtieth of the work and a third of the error, as
+    measured on the bundled network. Differences of maps, squares of them and likely words, which
+    OFF that is pooled reads, are small beside the maps, and 8 bits do not hold them.
     """
     nodes = graph.graph.node
     made_by = {name: node for node in nodes for name in node.output}
