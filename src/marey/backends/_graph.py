@@ -6,12 +6,10 @@ its metadata.
 """
 
 import logging
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import jaxtyping
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -22,6 +20,7 @@ from marey.nn import SameConv2d
 
 from ._facts import facts_of
 from ._metadata import describe
+from ._traced import unchecked
 
 if TYPE_CHECKING:
     import onnx
@@ -136,12 +135,8 @@ def _quietly() -> Iterator[None]:
     log = logging.getLogger("torch.onnx")
     level = log.level
     log.setLevel(logging.ERROR)
-    checked = not jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)  # Sizes are no numbers inside.
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with unchecked():
             yield
     finally:
         log.setLevel(level)
-        jaxtyping.config.update("jaxtyping_disable", not checked)

@@ -3,14 +3,12 @@
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import jaxtyping
 import numpy as np
 import torch
 from jaxtyping import Float
@@ -20,6 +18,7 @@ from marey.errors import CheckpointError, UsageError
 
 from ._facts import Facts, facts_in
 from ._runner import ExportedRunner
+from ._traced import unchecked
 
 if TYPE_CHECKING:
     import onnx
@@ -90,16 +89,10 @@ def compiled(module: nn.Module, given: Tensor, threads: int) -> Request:
     """
     import openvino
 
-    checked = not jaxtyping.config.jaxtyping_disable
-    jaxtyping.config.update("jaxtyping_disable", True)  # Sizes are no numbers while traced.
-    try:
-        with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")
-            network = openvino.convert_model(
-                module, example_input=given, input=[(-1, *given.shape[1:])]
-            )
-    finally:
-        jaxtyping.config.update("jaxtyping_disable", not checked)
+    with unchecked(), torch.no_grad():
+        network = openvino.convert_model(
+            module, example_input=given, input=[(-1, *given.shape[1:])]
+        )
     request = _core().compile_model(network, "CPU", _how(threads, "f32")).create_infer_request()
     return lambda array: request.infer([array], share_inputs=True).to_tuple()
 
