@@ -8,5 +8,6 @@ def telling_apart(network: nn.Module) -> nn.Module:
     for module in network.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=2 / module.in_features**0.5)
-            nn.init.normal_(module.bias)
+            if module.bias is not None:
+                nn.init.normal_(module.bias)
     return network.eval()

@@ -23,7 +23,14 @@ def picture(path: Path) -> np.ndarray:
     return 255 * imread(path)[..., :3]
 
 
-@pytest.mark.parametrize("name", ["off_efficientnet_lite0", "off_pooled_efficientnet_lite0"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "off_efficientnet_lite0",
+        "off_pooled_efficientnet_lite0",
+        "off_ordered_efficientnet_lite0",
+    ],
+)
 def test_change_in_time_is_drawn_where_something_changes(name: str, tmp_path: Path) -> None:
     torch.manual_seed(0)
     network = build_model(name, num_classes=2).eval()

@@ -10,6 +10,7 @@ from telling_networks import telling_apart
 from marey.backends import Backend, _maps, maps_runner, runner_of
 from marey.backends._openvino import Request, compiled
 from marey.models import OFF, Network, build_model
+from marey.nn import OrderedBranch, PooledBranch
 
 SIZE = 64
 
@@ -74,13 +75,23 @@ def test_networks_of_one_backbone_share_its_translation_and_others_do_not(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("backend", ["onnx", "openvino"])
-def test_a_branch_that_pools_answers_alike_by_each_runtime(backend: Backend) -> None:
-    model = telling_apart(network("off_pooled_efficientnet_lite0"))
+@pytest.mark.parametrize(
+    ("name", "heads"),
+    [
+        ("off_pooled_efficientnet_lite0", PooledBranch.heads),
+        ("off_ordered_efficientnet_lite0", OrderedBranch.heads),
+    ],
+)
+@pytest.mark.parametrize("snippets", [3, 6])
+def test_a_branch_that_pools_answers_alike_by_each_runtime(
+    snippets: int, name: str, heads: tuple[str, ...], backend: Backend
+) -> None:
+    model = telling_apart(network(name))
     model.preprocessing = replace(model.preprocessing, size=SIZE, short_side=SIZE)
-    clips = torch.randn(2, 3, 3, SIZE, SIZE)
+    clips = torch.randn(2, snippets, 3, SIZE, SIZE)
     with torch.inference_mode():
         expected = model(clips)
     answers = runner_of(model, backend=backend, device="cpu", threads=1)(clips)
-    assert list(answers) == ["tsn", "off14", "off7_energy", "off7_direction"]
+    assert list(answers) == ["tsn", *heads]
     for head, logits in answers.items():
         torch.testing.assert_close(logits, expected[head], rtol=1e-3, atol=1e-3)

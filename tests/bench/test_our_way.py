@@ -23,6 +23,7 @@ from marey.models import (
     Network,
     for_inference,
     off_efficientnet_lite0,
+    off_ordered_efficientnet_lite0,
     tsn_efficientnet_lite0,
 )
 from marey.video import open_video
@@ -98,6 +99,17 @@ def test_pairs_of_a_stream_are_as_far_apart_as_is_wanted() -> None:
     # The network as it is used elsewhere puts them together likewise.
     assert len(phases(network, 4)) == 2
     torch.testing.assert_close(streamed, answers(network, snippets[None, 1:]), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("snippets", "pace"), [(6, 3), (5, 3), (2, 1), (4, 4)])
+def test_a_stream_hears_the_order_as_a_test_does(snippets: int, pace: int) -> None:
+    network = telling(off_ordered_efficientnet_lite0(num_classes=4), pace=pace)
+    stream = FrameByFrame(network, snippets=snippets, stride=len(phases(network, snippets)))
+    seen = torch.randn(snippets + 2, 3, 32, 32)
+    for snippet in seen:
+        streamed = stream(snippet)
+    expected = answers(network, seen[None, 2:])
+    torch.testing.assert_close(streamed, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_a_stream_of_a_network_without_motion_has_one_head() -> None:

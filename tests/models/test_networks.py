@@ -109,7 +109,13 @@ def test_every_layer_sees_channels_last(name: str, size: int) -> None:
 
 @pytest.mark.parametrize("modality", ["rgb", "flow", "rgbdiff"])
 @pytest.mark.parametrize(
-    "name", ["off_bn_inception", "off_efficientnet_lite0", "off_pooled_efficientnet_lite0"]
+    "name",
+    [
+        "off_bn_inception",
+        "off_efficientnet_lite0",
+        "off_pooled_efficientnet_lite0",
+        "off_ordered_efficientnet_lite0",
+    ],
 )
 def test_every_modality_has_its_channels(name: str, modality: str) -> None:
     model = build_model(name, num_classes=2, modality=modality).eval()

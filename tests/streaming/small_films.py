@@ -7,4 +7,5 @@ FUSION = {
     "off14": 0.4,
     "off7_energy": 0.6,
     "off7_direction": 0.5,
+    "off14_order": 0.8,
 }

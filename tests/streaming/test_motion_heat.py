@@ -45,7 +45,7 @@ def test_a_still_film_is_dark() -> None:
     assert strength.max() < 1e-3
 
 
-@pytest.mark.parametrize("name", ["off_efficientnet_lite0", "off_pooled_efficientnet_lite0"])
+@pytest.mark.parametrize("name", ["off_efficientnet_lite0", "off_ordered_efficientnet_lite0"])
 def test_it_is_bright_where_something_moved(name: str) -> None:
     motion = heat(name)
     motion(0, scene(None))

@@ -15,6 +15,7 @@ from marey.evaluation import fuse_heads
 from marey.models import (
     OFF,
     Network,
+    off_ordered_efficientnet_lite0,
     off_pooled_efficientnet_lite0,
     tsn_efficientnet_lite0,
 )
@@ -76,9 +77,10 @@ def test_the_last_answer_is_that_of_the_whole_clip(
     assert np.abs(backwards - expected).max() > 1e-3
 
 
-def test_the_last_answer_of_a_branch_that_pools_is_that_of_the_whole_clip(kept) -> None:
+@pytest.mark.parametrize("build", [off_pooled_efficientnet_lite0, off_ordered_efficientnet_lite0])
+def test_the_last_answer_of_a_branch_that_pools_is_that_of_the_whole_clip(build, kept) -> None:
     torch.manual_seed(6)
-    network = telling_apart(off_pooled_efficientnet_lite0(num_classes=3))
+    network = telling_apart(build(num_classes=3))
     assert isinstance(network, OFF)
     stream = marey.Stream(kept(network), window=2.0, half_life=math.inf)
     frames = film(25)

@@ -21,7 +21,7 @@ from marey.backends import Runner
 from marey.data import segment_centres
 from marey.evaluation import Views, clips_of, phases, snippets_of
 from marey.models import OFF, Network
-from marey.nn import PooledBranch, Shares, SplitBranch
+from marey.nn import ORDER, PooledBranch, Shares, SplitBranch, lateness
 from marey.video import open_video
 
 _FRAMES_AT_ONCE = 50  # As `score_snippets` has it.
@@ -114,9 +114,10 @@ class FrameByFrame:
         """
         for head, row in self._heads(snippet).items():
             self._rows[head].append(row)
-        return {
-            head: torch.stack(tuple(rows)).mean(dim=0) for head, rows in self._rows.items() if rows
-        }
+        found = {head: torch.stack(tuple(rows)) for head, rows in self._rows.items() if rows}
+        if ORDER in found:
+            found[ORDER] = _in_order(found[ORDER], self._kept.maxlen or 1)
+        return {head: logits.mean(dim=0) for head, logits in found.items()}
 
     def _heads(self, snippet: Float[Tensor, "C S S"]) -> dict[str, Float[Tensor, " Y"]]:
         """Return the logits of a snippet, and of the pair that it closes."""
@@ -133,3 +134,12 @@ class FrameByFrame:
             heads |= {name: logits[0] for name, logits in pair.items()}
         self._kept.append(shares)
         return heads
+
+
+def _in_order(logits: Float[Tensor, "P Y"], stride: int) -> Float[Tensor, "P Y"]:
+    """Return logits of pairs weighed by how late these come in their chain."""
+    weighed = torch.empty_like(logits)
+    for first in range(min(stride, len(logits))):
+        chain = logits[first::stride]
+        weighed[first::stride] = chain * lateness(len(chain), like=chain)[:, None]
+    return weighed

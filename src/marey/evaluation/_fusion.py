@@ -10,13 +10,14 @@ from torch.nn import functional as F
 from marey.errors import UsageError
 
 # Shares of TSN, OFF 7 and OFF 14 as published for RGB on UCF-101; for networks without their own.
-# Of OFF that pools, both heads count like the one of its level.
+# Of OFF that pools, all heads of a level count like its single one elsewhere.
 DEFAULT_WEIGHTS = {
     "tsn": 0.25,
     "off7": 0.5,
     "off14": 0.25,
     "off7_energy": 0.25,
     "off7_direction": 0.25,
+    "off14_order": 0.25,
 }
 
 _PRIOR = 1e-2

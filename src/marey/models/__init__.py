@@ -29,6 +29,7 @@ from ._zoo import for_inference as for_inference
 from ._zoo import off_bn_inception as off_bn_inception
 from ._zoo import off_bn_inception_port as off_bn_inception_port
 from ._zoo import off_efficientnet_lite0 as off_efficientnet_lite0
+from ._zoo import off_ordered_efficientnet_lite0 as off_ordered_efficientnet_lite0
 from ._zoo import off_pooled_efficientnet_lite0 as off_pooled_efficientnet_lite0
 from ._zoo import tsn_bn_inception as tsn_bn_inception
 from ._zoo import tsn_efficientnet_lite0 as tsn_efficientnet_lite0

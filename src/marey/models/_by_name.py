@@ -12,6 +12,7 @@ from ._zoo import (
     off_bn_inception,
     off_bn_inception_port,
     off_efficientnet_lite0,
+    off_ordered_efficientnet_lite0,
     off_pooled_efficientnet_lite0,
     tsn_bn_inception,
     tsn_efficientnet_lite0,
@@ -28,6 +29,7 @@ OFF_NETWORKS: dict[str, Callable[..., OFF]] = {
 }
 POOLED_OFF_NETWORKS: dict[str, Callable[..., OFF]] = {
     "off_pooled_efficientnet_lite0": off_pooled_efficientnet_lite0,
+    "off_ordered_efficientnet_lite0": off_ordered_efficientnet_lite0,
 }
 
 

@@ -17,6 +17,9 @@ from ._off_branch import off_branch as off_branch
 from ._off_unit import Gradient as Gradient
 from ._off_unit import Gradients as Gradients
 from ._off_unit import OFFUnit as OFFUnit
+from ._ordered_branch import ORDER as ORDER
+from ._ordered_branch import OrderedBranch as OrderedBranch
+from ._ordered_branch import lateness as lateness
 from ._pooled_branch import SUMS as SUMS
 from ._pooled_branch import PooledBranch as PooledBranch
 from ._port_branch import port_branch as port_branch

@@ -70,7 +70,7 @@ class PooledBranch(nn.Module):
     """
 
     levels = (_MIDDLE, _LAST)
-    heads = ("off14", "off7_energy", "off7_direction")
+    heads: tuple[str, ...] = ("off14", "off7_energy", "off7_direction")
 
     def __init__(self, middle: int, last: int, *, num_classes: int, dropout: float = 0.8) -> None:
         super().__init__()
@@ -99,12 +99,7 @@ class PooledBranch(nn.Module):
                 read, and level 7 is a backbone's last map. Or what `read` made of them.
             snippets: Snippets of each video.
         """
-        seen = self._scaled(self._told(_of_videos(levels, snippets))).unflatten(
-            0, (-1, snippets - 1)
-        )
-        if self.training:
-            seen = seen * F.dropout(torch.ones_like(seen[:, :1]), self.dropout)
-        return self._heads(seen)
+        return self._heads(self._hidden(self._seen(levels, snippets)))
 
     def shares(self, levels: LevelMaps) -> Shares:
         """Return what snippets contribute to the pairs that they are in: the maps themselves."""
@@ -117,7 +112,7 @@ class PooledBranch(nn.Module):
         later: Sequence[Float[Tensor, "P _ _ _"]],
     ) -> dict[str, Float[Tensor, "P classes"]]:
         """Return logits of all heads for pairs, from the shares of both snippets."""
-        return self._heads(self._scaled(self._told(_of_pairs(earlier, later))))
+        return self._heads(self._seen_of_pairs(earlier, later))
 
     def gradients(self, levels: LevelMaps, *, snippets: int) -> dict[int, Gradients]:
         """Return the derivatives of the maps of each level, their channels one after the other."""
@@ -167,6 +162,25 @@ class PooledBranch(nn.Module):
     def _told(self, read: PairsRead) -> Float[Tensor, "P D"]:
         """Return the words of the places, and the sums."""
         return torch.cat([self.codebook(read.places), read.sums], dim=1)
+
+    def _seen(self, levels: LevelMaps, snippets: int) -> Float[Tensor, "N {snippets}-1 D"]:
+        """Return what the classifiers read of the pairs of all videos."""
+        scaled = self._scaled(self._told(_of_videos(levels, snippets)))
+        seen: Tensor = scaled.unflatten(0, (-1, snippets - 1))
+        return seen
+
+    def _seen_of_pairs(
+        self, earlier: Sequence[Tensor], later: Sequence[Tensor]
+    ) -> Float[Tensor, "P D"]:
+        """Return what the classifiers read of pairs, from the shares of both snippets."""
+        return self._scaled(self._told(_of_pairs(earlier, later)))
+
+    def _hidden(self, seen: Float[Tensor, "N P D"]) -> Float[Tensor, "N P D"]:
+        """Return what is left of it in training: of all pairs of a video the same is hidden."""
+        if not self.training:
+            return seen
+        left: Tensor = seen * F.dropout(torch.ones_like(seen[:, :1]), self.dropout)
+        return left
 
     def _heads(self, seen: Float[Tensor, "*P D"]) -> dict[str, Tensor]:
         """Return the logits of what is scaled."""

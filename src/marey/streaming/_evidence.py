@@ -4,12 +4,13 @@ Axes: Y classes.
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from jaxtyping import Float
 
 from marey.evaluation import fuse_heads, head_weights
+from marey.nn import ORDER
 
 from ._sight import Sight
 
@@ -56,13 +57,43 @@ class Evidence:
         now = self._sights[-1].time
         totals: dict[str, Float[np.ndarray, " Y"]] = {}
         weights: dict[str, float] = {}
+        lateness = self._lateness(now)
         for sight in self._sights:
-            weight = 0.5 ** ((now - sight.time) / self._half_life)
+            weight = self._weight(now - sight.time)
             for head, row in sight.heads.items():
                 values = weight * row.numpy().astype(np.float64)
+                if head == ORDER:
+                    values = lateness(sight) * values
                 totals[head] = totals[head] + values if head in totals else values
                 weights[head] = weights.get(head, 0.0) + weight
         return {head: total / weights[head] for head, total in totals.items()}
+
+    def _weight(self, age: float) -> float:
+        """Return how much something counts that was shown some seconds ago."""
+        return float(0.5 ** (age / self._half_life))
+
+    def _lateness(self, now: float) -> Callable[[Sight], float]:
+        """Return what tells how late the pair that a snippet ended comes in its chain.
+
+        As in a test of a video, it runs evenly over a length of 2 from the first pair of a chain
+        to the last, and 0 is its mean, here the weighted one: what does not change says nothing
+        of an order, even if it is forgotten by and by.
+        """
+        chains: dict[int, list[float]] = {}
+        for sight in self._sights:
+            if ORDER in sight.heads:
+                chains.setdefault(sight.chain, []).append(sight.time)
+        middles, halves = {}, {}
+        for chain, ends in chains.items():
+            weights = [self._weight(now - end) for end in ends]
+            middles[chain] = float(np.average(ends, weights=weights))
+            halves[chain] = (ends[-1] - ends[0]) / 2
+
+        def lateness(sight: Sight) -> float:
+            half = halves[sight.chain]
+            return (sight.time - middles[sight.chain]) / half if half > 0 else 0.0
+
+        return lateness
 
     def probabilities(self) -> Float[np.ndarray, " Y"]:
         """Return those of the classes, all heads together."""

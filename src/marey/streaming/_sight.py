@@ -24,10 +24,14 @@ class Sight(NamedTuple):
     heads: dict[str, Float[Tensor, " Y"]]
     """Of the snippet itself (`tsn`), and of the pair that it ended, if it ended one."""
 
+    chain: int
+    """The same for pairs of which each begins with the snippet that ended the one before."""
+
 
 class _Kept(NamedTuple):
     time: float
     shares: Shares
+    chain: int
 
 
 class Watcher:
@@ -48,6 +52,7 @@ class Watcher:
         self._distance = distance
         self._tolerance = tolerance
         self._kept: deque[_Kept] = deque()
+        self._chains = 0
 
     def forget(self) -> None:
         """Compare what comes with nothing that came."""
@@ -65,22 +70,26 @@ class Watcher:
         maps = network.maps(clips[None].to(network.device))
         tsn = network.tsn if isinstance(network, OFF) else network
         logits = tsn.heads(maps, snippets=len(clips))["tsn"][0].float().cpu()
-        sights = [Sight(time, {"tsn": row}) for time, row in zip(times, logits, strict=True)]
+        sights = [Sight(time, {"tsn": row}, 0) for time, row in zip(times, logits, strict=True)]
         if isinstance(network, OFF):
             assert isinstance(network.branch, SplitBranch | PooledBranch)
             self._compare(network.branch, maps, sights)
         return sights
 
     def _compare(self, branch: SplitBranch | PooledBranch, maps: Maps, sights: list[Sight]) -> None:
-        """Add the logits of the pairs that snippets end."""
+        """Add the logits of the pairs that snippets end, and what chains these are of."""
         shares = branch.shares(maps.levels)
         ends, earlier = [], []
         for number, sight in enumerate(sights):
-            self._kept.append(_Kept(sight.time, _one(shares, number)))
+            self._kept.append(_Kept(sight.time, _one(shares, number), self._chains))
             other = self._before(sight.time)
-            if other is not None:
-                ends.append(number)
-                earlier.append(other.shares.earlier)
+            if other is None:
+                self._chains += 1
+                continue
+            ends.append(number)
+            earlier.append(other.shares.earlier)
+            self._kept[-1] = self._kept[-1]._replace(chain=other.chain)
+            sights[number] = sight._replace(chain=other.chain)
         if not ends:
             return
         firsts = [torch.cat(level) for level in zip(*earlier, strict=True)]

@@ -100,7 +100,8 @@ def cache_maps(
         "levels": _levels(model),
     }
     if isinstance(model, OFF) and isinstance(model.branch, PooledBranch):
-        view["sums"] = list(model.branch.heads)
+        # All pooled branches read the same, whatever they make of it.
+        view["sums"] = list(PooledBranch.heads)
     folder = folder / f"train-{_name(model, view)}"
     keys = [Key(v, n) for v in range(settings.cached_views) for n in range(len(clips))]
     with alone_in(folder) if ranks.is_first else nullcontext():
