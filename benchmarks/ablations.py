@@ -38,7 +38,7 @@ from marey.data import (
 from marey.evaluation import clips_of, fit_head_weights, fuse_heads
 from marey.index import Index, prepare_jhmdb
 from marey.models import TSN, load_imagenet
-from marey.nn import Backbone, efficientnet_lite0, efficientnet_lite2
+from marey.nn import Backbone, efficientnet_lite0, efficientnet_lite2, lateness
 from marey.nn._codebook import Codebook
 from marey.nn._pooled_branch import places_of
 from marey.training._folds import fold_numbers
@@ -49,6 +49,7 @@ LEVELS = (28, 14)
 EPOCHS, BATCH, RATE, DECAY, DROPOUT, SEEDS = 40, 16, 3e-4, 0.1, 0.8, 3
 DIRECTION = "f_t f_tx f_ty"
 LEARNT_FROM = 60_000
+ORDER = "order:moving"
 WORDS = ("moving", "anywhere", "moving/f_t", "moving/f")
 PLACES = ("moving", "anywhere", "near:moving")
 # What each classifier reads: sums of the last map, or of `28` and `14`; `near` are neighbours.
@@ -58,6 +59,8 @@ ROWS = {
     "direction alone": [DIRECTION],
     "places that change alone": ["moving"],
     "**TSN, places, energy, direction**": ["f", "moving", "f_tt", DIRECTION],
+    "**and the order of places**": ["f", "moving", "f_tt", DIRECTION, ORDER],
+    "the order of places alone": [ORDER],
     "no TSN": ["moving", "f_tt", DIRECTION],
     "no places": ["f", "f_tt", DIRECTION],
     "places alone beside TSN": ["f", "moving"],
@@ -173,14 +176,23 @@ def put_in_words(drawn: Sums, centre: Sums) -> None:
             some = shown[0][:, :, numbers].float().transpose(2, 3).flatten(0, 2)
             book = Codebook(some.shape[1])
             book.fit(some[torch.randperm(len(some))[:LEARNT_FROM]])
-            drawn[name + half] = torch.stack([told(book, view[:, :, numbers]) for view in shown])
-            centre[name + half] = told(book, at_centre[:, :, numbers])
+            said = [told(book, view[:, :, numbers]) for view in shown]
+            drawn[name + half] = torch.stack([words.mean(dim=1) for words in said])
+            at = told(book, at_centre[:, :, numbers])
+            centre[name + half] = at.mean(dim=1)
+            if name + half == "moving":
+                drawn[ORDER] = torch.stack([in_order(words) for words in said])
+                centre[ORDER] = in_order(at)
 
 
 def told(book: Codebook, places: Tensor) -> Tensor:
-    """Return words [N L] of places [N P D T], the mean over pairs."""
-    rows = [book(video.float()).mean(dim=0) for video in places]
-    return torch.stack(rows)
+    """Return words [N P L] of places [N P D T]."""
+    return torch.stack([book(video.float()) for video in places])
+
+
+def in_order(words: Tensor) -> Tensor:
+    """Return words [N P L] weighed by how late their pair comes, the mean over pairs."""
+    return (words * lateness(words.shape[1], like=words)[:, None]).mean(dim=1)
 
 
 def with_neighbours(draw, frames: int, **how) -> np.ndarray:  # type: ignore[no-untyped-def]

@@ -45,12 +45,12 @@ from marey.evaluation import (
 )
 from marey.index import Index, read_index, write_index
 from marey.models import OFF, load_model
-from marey.nn import PooledBranch
+from marey.nn import OrderedBranch
 from marey.settings import Optimisation, Training
 from marey.training import Clips, Learnt, fit_clips
 
 FRAMES = 36  # Of a video of middling length; they have 15 to 40.
-CLASSIFIERS = ("words", "energy", "direction")
+CLASSIFIERS = ("words", "energy", "direction", "order")
 WORST = 8
 # The streams, or single heads of them, that make each row.
 ROWS = {
@@ -59,6 +59,7 @@ ROWS = {
     "OFF RGB, places alone": ["rgb:off14"],
     "OFF RGB, energy alone": ["rgb:off7_energy"],
     "OFF RGB, direction alone": ["rgb:off7_direction"],
+    "OFF RGB, order of places alone": ["rgb:off14_order"],
     "TSN difference": ["diff:tsn"],
     "OFF difference": ["diff"],
     "TSN flow": ["flow:tsn"],
@@ -161,7 +162,7 @@ def loaded(path: Path) -> OFF:
 
 def alike(models: Sequence[OFF]) -> bool:
     """Tell whether networks differ in nothing but classifiers, of what is pooled."""
-    if not all(isinstance(model.branch, PooledBranch) for model in models):
+    if not all(isinstance(model.branch, OrderedBranch) for model in models):
         return False
     heads = ("tsn.head.", *(f"branch.{name}." for name in CLASSIFIERS))
     rest = [
@@ -184,9 +185,11 @@ def side_by_side(models: Sequence[OFF]) -> OFF:
 
 def beside(heads: Sequence[nn.Linear]) -> nn.Linear:
     """Return one classifier with the answers of several."""
-    joined = nn.Linear(heads[0].in_features, sum(head.out_features for head in heads))
+    biased = heads[0].bias is not None
+    joined = nn.Linear(heads[0].in_features, sum(head.out_features for head in heads), bias=biased)
     joined.weight.data = torch.cat([head.weight.data for head in heads])
-    joined.bias.data = torch.cat([head.bias.data for head in heads])
+    if biased:
+        joined.bias.data = torch.cat([head.bias.data for head in heads])
     return joined
 
 

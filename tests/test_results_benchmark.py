@@ -10,7 +10,7 @@ import torch
 from telling_networks import telling_apart
 
 from marey.evaluation import Scores, save_scores
-from marey.models import OFF, off_efficientnet_lite0, off_pooled_efficientnet_lite0
+from marey.models import OFF, off_efficientnet_lite0, off_ordered_efficientnet_lite0
 
 SCRIPTS = Path(__file__).parents[1] / "benchmarks"
 
@@ -30,10 +30,10 @@ def cells(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def networks() -> list[OFF]:
     """Two networks whose classifiers differ, and nothing else."""
     torch.manual_seed(0)
-    made = [telling_apart(off_pooled_efficientnet_lite0(num_classes=3)) for _ in range(2)]
+    made = [telling_apart(off_ordered_efficientnet_lite0(num_classes=3)) for _ in range(2)]
     made[0].branch.centre.uniform_(-1, 1)
     made[0].branch.spread.uniform_(0.5, 2)
-    for name in ("codebook.means", "codebook.middle", "centre", "spread"):
+    for name in ("codebook.means", "codebook.middle", "centre", "spread", "order_spread"):
         made[1].branch.get_buffer(name).copy_(made[0].branch.get_buffer(name))
     made[1].tsn.backbone.load_state_dict(made[0].tsn.backbone.state_dict())
     return made

@@ -241,5 +241,5 @@ def test_snippets_are_some_frames_apart_and_no_nearer_than_set(
 
 
 def test_clips_are_learnt_by_the_smallest_network_of_a_backbone() -> None:
-    assert _off_on("tsn_efficientnet_lite0") == "off_pooled_efficientnet_lite0"
+    assert _off_on("tsn_efficientnet_lite0") == "off_ordered_efficientnet_lite0"
     assert _off_on("tsn_bn_inception") == "off_bn_inception"

@@ -204,7 +204,7 @@ def _scores(
 def _off_on(tsn: str) -> str:
     """Return the name of the OFF network on top of a TSN; clips are few, so the smallest."""
     backbone = tsn.removeprefix("tsn_")
-    if tsn in TSN_NETWORKS and (pooled := f"off_pooled_{backbone}") in POOLED_OFF_NETWORKS:
+    if tsn in TSN_NETWORKS and (pooled := f"off_ordered_{backbone}") in POOLED_OFF_NETWORKS:
         return pooled
     off = f"off_{backbone}"
     if tsn not in TSN_NETWORKS or off not in OFF_NETWORKS:
