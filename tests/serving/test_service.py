@@ -12,6 +12,7 @@ from services import film, over, ready, with_sound
 from starlette.testclient import TestClient
 
 from marey.predictor import Predictor
+from marey.serving._jobs import Job, Jobs
 
 SCHEMA = json.loads((files("marey") / "prediction.schema.json").read_text())
 
@@ -82,6 +83,28 @@ def test_a_job_is_accepted_followed_and_handed_out(client: TestClient, clip: Pat
     assert client.delete(f"/v1/jobs/{job['id']}").status_code == 204
     assert client.get(f"/v1/jobs/{job['id']}").status_code == 404
     assert client.delete(f"/v1/jobs/{job['id']}").status_code == 404
+
+
+def test_a_job_begins_without_the_progress_of_the_one_before(
+    client: TestClient, clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over(client, client.post("/v1/jobs", content=clip.read_bytes()).json()["id"])
+    begin = Jobs.begin
+
+    def slowly(jobs: Jobs) -> Job | None:
+        job = begin(jobs)
+        if job is not None:
+            time.sleep(0.5)
+        return job
+
+    monkeypatch.setattr(Jobs, "begin", slowly)
+    job_id = client.post("/v1/jobs", content=clip.read_bytes()).json()["id"]
+    seen = {"queued"}
+    while seen == {"queued"}:
+        job = client.get(f"/v1/jobs/{job_id}").json()
+        seen.add(job["status"])
+    assert (job["status"], job["progress"]) == ("running", 0.0)
+    over(client, job_id)
 
 
 def test_one_range_of_a_video_is_served_and_not_many(client: TestClient, clip: Path) -> None:

@@ -93,7 +93,9 @@ class Service:
     def document(self, job: Job) -> dict[str, Any]:
         """Return a job as clients see it."""
         jobs = self.office.jobs
-        progress = {"done": 1.0, "running": round(self.office.progress, 3)}.get(job.status, 0.0)
+        progress = {"done": 1.0, "running": round(self.office.progress_of(job.id), 3)}.get(
+            job.status, 0.0
+        )
         error = None if job.code is None else {"code": job.code, "message": job.message}
         return {
             "id": job.id,

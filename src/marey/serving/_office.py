@@ -271,6 +271,14 @@ class Office:
             await asyncio.to_thread(self.jobs.erase_expired)
             await asyncio.sleep(_SWEEP_SECONDS)
 
+    def progress_of(self, job_id: str) -> float:
+        """Return the share done of a job that is running.
+
+        It is 0 between its beginning, which a thread writes down, and our hearing of it, when
+        `progress` is still that of the job before.
+        """
+        return self.progress if self._running == job_id else 0.0
+
     def _told(self, share: float) -> None:
         if share - self.progress >= 0.005 or share >= 1:
             self.progress = share
