@@ -11,10 +11,12 @@ import pytest
 import torch
 from ranks_of_marey import recipe, together
 from tiny_networks import (
+    OFF_ORDERED_TINY,
     OFF_POOLED_TINY,
     OFF_TINY,
     SIZE,
     TSN_TINY,
+    off_ordered_tiny,
     off_pooled_tiny,
     off_tiny,
     small_preprocessing,
@@ -84,6 +86,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(TSN_NETWORKS, TSN_TINY, tsn_tiny)
     monkeypatch.setitem(OFF_NETWORKS, OFF_TINY, off_tiny)
     monkeypatch.setitem(POOLED_OFF_NETWORKS, OFF_POOLED_TINY, off_pooled_tiny)
+    monkeypatch.setitem(POOLED_OFF_NETWORKS, OFF_ORDERED_TINY, off_ordered_tiny)
     monkeypatch.setattr("marey.models._zoo.Preprocessing", small_preprocessing)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -1,5 +1,6 @@
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ class Cache:
         return MapsDataset(self.clips, folder, self.settings.cached_views)
 
 
-@pytest.fixture(params=["tsn", "off_tiny", "off_tiny_pooled"])
+@pytest.fixture(params=["tsn", "off_tiny", "off_tiny_pooled", "off_tiny_ordered"])
 def settings(request: pytest.FixtureRequest, short: Short, runs: Any, tmp_path: Path) -> Training:
     if request.param == "tsn":
         return short(cached_views=2, snippets=3)
@@ -100,6 +101,19 @@ def test_what_is_kept_is_not_made_again(settings: Training, films: Index, tmp_pa
     cache.make()
     assert cache.said == []
     assert files_in(cache.folder) == files
+
+
+def test_networks_that_read_the_same_share_what_is_kept(
+    short: Short, runs: Any, films: Index, tmp_path: Path
+) -> None:
+    tsn, _ = runs.to_the_end(short(epochs=1), tmp_path / "tsn")
+    settings = short(
+        model="off_tiny_pooled", init=tsn.model, snippets=3, cached_views=2, frozen_stages=0
+    )
+    Cache(settings, films, tmp_path / "cache").make()
+    ordered = Cache(replace(settings, model="off_tiny_ordered"), films, tmp_path / "cache")
+    ordered.make()
+    assert ordered.said == []
 
 
 def test_an_interrupted_cache_is_completed_with_the_same_bytes(

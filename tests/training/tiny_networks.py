@@ -8,10 +8,11 @@ from torch import Tensor, nn
 import marey.models._zoo as zoo
 from marey.data import Preprocessing
 from marey.models import OFF, TSN
-from marey.nn import Backbone, ConvBN, Maps, PooledBranch, off_branch
+from marey.nn import Backbone, ConvBN, Maps, OrderedBranch, PooledBranch, off_branch
 
 SIZE = 64
-TSN_TINY, OFF_TINY, OFF_POOLED_TINY = "tsn_tiny", "off_tiny", "off_tiny_pooled"
+TSN_TINY, OFF_TINY = "tsn_tiny", "off_tiny"
+OFF_POOLED_TINY, OFF_ORDERED_TINY = "off_tiny_pooled", "off_tiny_ordered"
 
 
 class TinyBackbone(Backbone):
@@ -83,6 +84,15 @@ def off_pooled_tiny(*, num_classes: int, modality: Any = "rgb", dropout: float =
     branch = PooledBranch(8, 16, num_classes=num_classes, dropout=dropout)
     model = OFF(tsn, branch)
     model.name = OFF_POOLED_TINY
+    model.keywords = dict(tsn.keywords)
+    return zoo.channels_last(model)
+
+
+def off_ordered_tiny(*, num_classes: int, modality: Any = "rgb", dropout: float = 0.8) -> OFF:
+    tsn = tsn_tiny(num_classes=num_classes, modality=modality, dropout=dropout)
+    branch = OrderedBranch(8, 16, num_classes=num_classes, dropout=dropout)
+    model = OFF(tsn, branch)
+    model.name = OFF_ORDERED_TINY
     model.keywords = dict(tsn.keywords)
     return zoo.channels_last(model)
 

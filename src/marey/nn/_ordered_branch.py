@@ -14,13 +14,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from ._pooled_branch import PooledBranch
+from ._pooled_branch import LEAST_SPREAD, PooledBranch
 from ._split_branch import LevelMaps
 
 ORDER = "off14_order"
 """The head whose answers to pairs count by how late these come."""
-
-_LEAST_SPREAD = 1e-6
 
 
 class OrderedBranch(PooledBranch):
@@ -85,7 +83,7 @@ class OrderedBranch(PooledBranch):
         seen = self._seen(levels, snippets)
         late = lateness(snippets - 1, like=seen)[:, None]
         by_video = (late * seen[..., : self.codebook.length]).mean(dim=1)
-        self.order_spread.copy_(by_video.square().mean().sqrt().clamp(min=_LEAST_SPREAD))
+        self.order_spread.copy_(by_video.square().mean().sqrt().clamp(min=LEAST_SPREAD))
 
     def _in_order(self, seen: Float[Tensor, "*P D"]) -> Float[Tensor, "*P classes"]:
         """Return what the words of pairs would say, were each the last of its video."""

@@ -41,7 +41,7 @@ _DIRECTED = 3
 _OF_PLACES = 10
 """One of so many places is read by its words."""
 
-_LEAST_SPREAD = 1e-6
+LEAST_SPREAD = 1e-6
 
 
 class PairsRead(NamedTuple):
@@ -142,10 +142,10 @@ class PooledBranch(nn.Module):
         # Of videos, as the classifier's answers are averaged over the pairs of each.
         by_video = self._told(read).unflatten(0, (-1, snippets - 1)).mean(dim=1)
         self.centre.copy_(by_video.mean(dim=0))
-        self.spread.copy_(by_video.std(dim=0).clamp(min=_LEAST_SPREAD))
+        self.spread.copy_(by_video.std(dim=0).clamp(min=LEAST_SPREAD))
         words = self._sizes[0]
         together = (by_video[:, :words] - self.centre[:words]).square().mean().sqrt()
-        self.spread[:words] = together.clamp(min=_LEAST_SPREAD)
+        self.spread[:words] = together.clamp(min=LEAST_SPREAD)
 
     @staticmethod
     def read(levels: LevelMaps, *, snippets: int, stride: int = 1) -> dict[int, Tensor]:

@@ -178,7 +178,9 @@ def looking_at_kept_maps(
             make(entry, file)
         tensors = _kept(file)
         seen = []
-        if _SUMS in tensors:  # They are of all pairs, whichever phase they belong to.
+        # Sums are of all pairs, whichever phase they belong to. Where order counts, they are
+        # ordered as one here, and phase by phase in a test, which differs by half a pair at most.
+        if _SUMS in tensors:
             seen = [_heads_by_sums(model.eval(), tensors)]
         else:
             for snippets in phases(model, len(tensors["features"])):
